@@ -1,0 +1,286 @@
+//! The road as a dry run: every step, passed, refused or skipped, with the rule and the value
+//! (SPEC sections 8 and 11).
+//!
+//! It walks the very same road; only the stores are made up: one key record that is handed in, no
+//! request charged before, and no secret known. What would be injected is shown as
+//! `${secret:NAME}`.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::ClientIpSource;
+use crate::family::{FamilyReply, FamilyRequest, FamilyState};
+use crate::header::name;
+use crate::key::{Key, KeyEnvironment, KeyPrefix, KeyRecord};
+use crate::limit::Windows;
+use crate::policy::{HostKind, Policy};
+use crate::problem::Code;
+use crate::request::{Entropy, Head, RequestUrl};
+use crate::road::admission::CounterRequest;
+use crate::road::{
+    Answer, Ask, Gate, Isolate, Note, ObjectClass, Outcome, Record, Supplied, Trust, begin, resume,
+};
+use crate::text::Secret;
+use crate::time::UnixMillis;
+
+/// A request, written down.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The method, as it would be sent.
+    pub method: String,
+    /// The absolute URL, as it would be sent.
+    pub url: String,
+    /// Names and values, in order; a name may stand several times.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The caller's address, as the gate would read it.
+    #[serde(default)]
+    pub client_ip: Option<String>,
+}
+
+/// What would become of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// `preflight`, `refuse`, `forward`, `answer` (a canned answer of the policy) or `gate` (it is
+    /// for the gate itself).
+    pub outcome: &'static str,
+    /// The status, where the gate answers.
+    pub status: Option<u16>,
+    /// The code of a refusal.
+    pub code: Option<Code>,
+    /// The headers that the gate itself sends.
+    pub response_headers: Vec<(String, String)>,
+    /// What the upstream would get.
+    pub upstream: Option<Upstream>,
+    /// Every step of the road.
+    pub steps: Vec<Note>,
+}
+
+/// What an upstream would get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Upstream {
+    /// The method.
+    pub method: String,
+    /// The address, without what would be injected into its query.
+    pub url: String,
+    /// Every header, secrets as `${secret:NAME}`.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Explains `request` under `policy`. `record`: the key that makes it; a credential in the
+/// request's headers must then be that key's, and may be left out.
+pub fn explain(
+    mut policy: Policy,
+    record: Option<&KeyRecord>,
+    request: &Request,
+    now: UnixMillis,
+    entropy: &Entropy,
+) -> Explanation {
+    // The request is judged as one that reached this gate, from the address that is given.
+    if let Ok(url) = RequestUrl::split(&request.url)
+        && policy.host(&url.authority) != HostKind::Admin
+    {
+        policy.gate.hosts = vec![url.host().to_owned()];
+    }
+    policy.gate.client_ip = ClientIpSource::Socket;
+    let presented =
+        record.filter(|_| !has_credential(request)).map(|record| stand_in(&policy, record));
+    let head = Written { request, presented };
+    let gate = Rc::new(Gate::new(policy, Trust::Assumed, BTreeMap::new()));
+    let mut isolate = Isolate::default();
+    let mut outcome = begin(&gate, &mut isolate, &head, now, entropy, Record::Steps);
+    loop {
+        match outcome {
+            Outcome::Ask(ask, paused) => {
+                let supplied = supply(&ask, record, now);
+                outcome = resume(*paused, &mut isolate, &head, &supplied, now);
+            }
+            Outcome::Answer(answer) => return answered(*answer),
+            Outcome::Gate(_) => return for_gate(),
+            Outcome::Forward(forward) => {
+                let sent = forward.request(&head);
+                let url = forward.shown_url().to_owned();
+                let (headers, steps) = forward.explain();
+                return Explanation {
+                    outcome: "forward",
+                    status: None,
+                    code: None,
+                    response_headers: owned(headers),
+                    upstream: sent.map(|sent| Upstream {
+                        method: sent.method,
+                        url,
+                        headers: edited(
+                            &request.headers,
+                            &sent.edits.remove,
+                            sent.edits.set.into_iter().chain(
+                                sent.credential
+                                    .map(|(name, shown)| (name, shown.expose().to_owned())),
+                            ),
+                        ),
+                    }),
+                    steps,
+                };
+            }
+        }
+    }
+}
+
+fn answered(answer: Answer) -> Explanation {
+    let (status, code) = (answer.status, answer.code);
+    let outcome = match code {
+        Some(_) => "refuse",
+        None if answer.is_preflight() => "preflight",
+        None => "answer",
+    };
+    Explanation {
+        outcome,
+        status: Some(status),
+        code,
+        response_headers: owned(answer.headers.clone()),
+        upstream: None,
+        steps: answer.into_notes(),
+    }
+}
+
+fn for_gate() -> Explanation {
+    Explanation {
+        outcome: "gate",
+        status: None,
+        code: None,
+        response_headers: Vec::new(),
+        upstream: None,
+        steps: Vec::new(),
+    }
+}
+
+fn owned(headers: Vec<(&'static str, String)>) -> Vec<(String, String)> {
+    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn edited(
+    headers: &[(String, String)],
+    remove: &[String],
+    set: impl Iterator<Item = (String, String)>,
+) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
+        .filter(|(name, _)| !remove.contains(name))
+        .collect();
+    for (name, value) in set {
+        let name = name.to_ascii_lowercase();
+        all.retain(|(known, _)| *known != name);
+        all.push((name, value));
+    }
+    all
+}
+
+fn has_credential(request: &Request) -> bool {
+    request.headers.iter().any(|(header, _)| {
+        header.eq_ignore_ascii_case(name::AUTHORIZATION)
+            || header.eq_ignore_ascii_case(name::X_API_KEY)
+    })
+}
+
+/// A text of the right form for a key whose secret nobody here knows.
+fn stand_in(policy: &Policy, record: &KeyRecord) -> String {
+    let prefix = KeyPrefix {
+        brand: policy.gate.key_brand.clone(),
+        environment: KeyEnvironment::of(&record.environment),
+        kind: record.kind,
+    };
+    let secret = Secret::new("0".repeat(crate::key::SECRET_CHARS));
+    Key::assemble(prefix, record.id.clone(), secret).text().expose().to_owned()
+}
+
+/// The stores as they would be if `record` were the only key and nobody had called before.
+fn supply(ask: &Ask, record: Option<&KeyRecord>, now: UnixMillis) -> Supplied {
+    match ask {
+        Ask::Cached { .. } => Supplied::Cached(None),
+        Ask::Object { class: ObjectClass::Key, message, .. } => {
+            let Ok(request) = serde_json::from_str::<FamilyRequest>(message) else {
+                return Supplied::Failed;
+            };
+            let Some(record) = record else { return told(&FamilyReply::Unknown) };
+            let mut family = FamilyState::of(record.clone());
+            told(&family.apply(request, now).0)
+        }
+        Ask::Object { class: ObjectClass::Tenant, .. } => {
+            let origins = record.map(|record| record.origins.clone()).unwrap_or_default();
+            Supplied::Object(serde_json::json!({ "origins": origins }).to_string())
+        }
+        Ask::Object { class: ObjectClass::Counter, message, .. } => {
+            match serde_json::from_str::<CounterRequest>(message) {
+                Ok(CounterRequest::Charge { charges }) => {
+                    told(&Windows::default().charge(&charges, now))
+                }
+                Err(_) => Supplied::Failed,
+            }
+        }
+    }
+}
+
+fn told(reply: &impl Serialize) -> Supplied {
+    serde_json::to_string(reply).map_or(Supplied::Failed, Supplied::Object)
+}
+
+/// A request that was written down.
+struct Written<'r> {
+    request: &'r Request,
+    presented: Option<String>,
+}
+
+impl Head for Written<'_> {
+    fn method(&self) -> String {
+        self.request.method.clone()
+    }
+
+    fn url(&self) -> String {
+        self.request.url.clone()
+    }
+
+    fn header(&self, wanted: &str) -> Option<String> {
+        if wanted == name::X_API_KEY
+            && let Some(presented) = &self.presented
+        {
+            return Some(presented.clone());
+        }
+        // As the platform does it: repeated lines joined.
+        let values: Vec<&str> = self
+            .request
+            .headers
+            .iter()
+            .filter(|(header, _)| header.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    fn header_names(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn socket(&self) -> Option<String> {
+        let address = self.request.client_ip.as_deref()?;
+        Some(if address.contains(':') { format!("[{address}]:0") } else { format!("{address}:0") })
+    }
+
+    fn tls_version(&self) -> Option<String> {
+        None
+    }
+
+    fn country(&self) -> Option<String> {
+        None
+    }
+
+    fn has_body(&self) -> bool {
+        self.header("transfer-encoding").is_some()
+    }
+}

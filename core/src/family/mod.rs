@@ -1,0 +1,212 @@
+//! A key and its rotations: what their one object knows, and every change to it (SPEC section 3).
+//!
+//! Scope: records, their limits' counts, the object's clock and the outbox, as a pure transition:
+//! [`FamilyState::apply`] takes a request and gives the reply and the [`Write`]s that the object
+//! stores in one transaction before the reply leaves. Out of scope: who may ask for what (the
+//! management API has decided that), and making ids, secrets and digests (which takes randomness).
+
+mod change;
+mod outbox;
+mod patch;
+mod state;
+mod store;
+
+pub use outbox::{Event, EventKind, KeySummary};
+pub use patch::KeyPatch;
+pub use state::FamilyState;
+pub use store::{DamagedRow, Meta, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::{Digest, KeyId, KeyRecord};
+use crate::limit::{Charge, Verdict};
+use crate::time::Millis;
+
+/// What a family's object is asked, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FamilyRequest {
+    /// May this key make a request now? If so, it is charged.
+    Admit {
+        /// The key.
+        id: KeyId,
+        /// The version of the record that steps 7 to 9 were decided on.
+        version: u64,
+        /// The limits of the request.
+        charges: Vec<Charge>,
+    },
+    /// The record of a key.
+    Read {
+        /// The key.
+        id: KeyId,
+    },
+    /// To the object that a new key's id names: this key belongs to another object.
+    Claim {
+        /// The id that names the family's object.
+        family: KeyId,
+    },
+    /// A change to a key.
+    Change {
+        /// Who changes it: the id of an admin key, or `root`. Goes into the audit.
+        actor: String,
+        /// What to change.
+        change: Change,
+    },
+}
+
+/// A change to a key. Where it has a `version`, that must be the record's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// A first key: its record begins the family. To be asked of the object that its id names.
+    Create {
+        /// The record; its version becomes 1.
+        record: Box<KeyRecord>,
+    },
+    /// A new key in place of this one, which works on for a grace period. The new key's object
+    /// must be claimed for the family before.
+    Rotate {
+        /// The key to be replaced.
+        id: KeyId,
+        /// The id of the new key.
+        new_id: KeyId,
+        /// What is kept of the new key's secret.
+        digest: Digest,
+        /// How long the old key works on; never past its expiry.
+        grace: Millis,
+        /// The longest life of a key, by policy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_lifetime: Option<Millis>,
+        /// The version of the old key's record, where the caller knows one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+    },
+    /// The end of a rotated key's grace period, now.
+    EndGrace {
+        /// The key that was rotated.
+        id: KeyId,
+        /// The record's version, where the caller knows one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+    },
+    /// Other values for some fields.
+    Update {
+        /// The key.
+        id: KeyId,
+        /// The version of the record that the patch was made for.
+        version: u64,
+        /// The fields.
+        patch: Box<KeyPatch>,
+    },
+    /// Off, until it is enabled.
+    Disable {
+        /// The key.
+        id: KeyId,
+        /// The record's version, where the caller knows one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+    },
+    /// On again.
+    Enable {
+        /// The key.
+        id: KeyId,
+        /// The record's version, where the caller knows one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+    },
+    /// The end of a key, for good. Needs no version.
+    Revoke {
+        /// The key.
+        id: KeyId,
+        /// Its rotations as well, older and newer.
+        #[serde(default)]
+        whole_family: bool,
+    },
+    /// The digest of the same secret under a newer pepper.
+    Rehash {
+        /// The key.
+        id: KeyId,
+        /// The new digest.
+        digest: Digest,
+    },
+}
+
+/// What a family's object answers, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FamilyReply {
+    /// To `Admit`: the key is good, and this is what its limits say.
+    Verdict(Verdict),
+    /// To `Admit`: the key is revoked, disabled or expired, by the object's clock. Not charged.
+    Refused {
+        /// Its record.
+        record: Box<KeyRecord>,
+    },
+    /// To `Admit`: decided on another version than this one. Not charged.
+    Stale {
+        /// The present record.
+        record: Box<KeyRecord>,
+    },
+    /// To `Read`.
+    Record {
+        /// The record.
+        record: Box<KeyRecord>,
+    },
+    /// To `Claim`.
+    Claimed,
+    /// To `Change`: done, or so already.
+    Changed {
+        /// The key that was asked about; to `Rotate` the new one.
+        record: Box<KeyRecord>,
+        /// Other keys of the family that changed with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<KeyRecord>,
+    },
+    /// To `Change`: made for another version.
+    VersionConflict {
+        /// The present version.
+        current: u64,
+    },
+    /// To `Change` and `Claim`: not as things are.
+    Impossible {
+        /// Why.
+        obstacle: Obstacle,
+    },
+    /// This object knows no such key.
+    Unknown,
+    /// The key is with the object of this name.
+    Moved {
+        /// The id that names the family's object.
+        family: KeyId,
+    },
+}
+
+/// Why a change cannot be made. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// A revoked key stays as it is.
+    #[error("the key is revoked, which is for good")]
+    Revoked,
+    /// A disabled key is not rotated.
+    #[error("the key is disabled: enable it first")]
+    Disabled,
+    /// An expired key is not rotated.
+    #[error("the key has expired")]
+    Expired,
+    /// It was rotated already; its successor can be.
+    #[error("the key was rotated already: rotate its successor {0}")]
+    Rotated(KeyId),
+    /// There is no grace period to end.
+    #[error("the key was not rotated: it has no grace period")]
+    NotRotated,
+    /// A rotated key lives until the end of its grace period at the longest.
+    #[error("the key was rotated: its end can only be brought forward")]
+    LongerGrace,
+    /// The id is taken.
+    #[error("a key of this id exists")]
+    Exists,
+}
+
+#[cfg(test)]
+mod tests;

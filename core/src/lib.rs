@@ -1,0 +1,30 @@
+//! Everything the gate decides.
+//!
+//! Pure: time, randomness and input are arguments, and nothing here names a platform. The edge
+//! Worker, the command line and the pages in the browser run these same decisions.
+//!
+//! The modules stand in the order in which they may use each other: each imports only from those
+//! before it, and [`road`] composes them into the walk of one request.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice))]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
+
+pub mod address;
+pub mod budget;
+pub mod cors;
+pub mod explain;
+pub mod family;
+pub mod forward;
+pub mod header;
+pub mod key;
+pub mod limit;
+pub mod manage;
+pub mod origin;
+pub mod policy;
+pub mod problem;
+pub mod request;
+pub mod road;
+pub mod scope;
+pub mod text;
+pub mod time;

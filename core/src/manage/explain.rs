@@ -1,0 +1,106 @@
+//! `POST explain`: what is asked, and whose key it is about.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::field::{Errors, Object};
+use crate::explain::Request;
+use crate::header::name;
+use crate::key::{Key, KeyId, Presented};
+use crate::problem::Problem;
+
+/// What is to be explained.
+#[derive(Clone, Debug)]
+pub struct ExplainAsk {
+    /// The request, written down.
+    pub request: Request,
+    /// The key that makes it.
+    pub key: Option<AskedKey>,
+}
+
+/// How a key was named.
+#[derive(Clone, Debug)]
+pub enum AskedKey {
+    /// By its id: its secret is taken for granted.
+    Id(KeyId),
+    /// By a credential in the request, whose secret has to be right.
+    Presented(Box<Key>),
+}
+
+impl ExplainAsk {
+    /// Reads the body: `request`, and `key_id` where the request carries no credential.
+    ///
+    /// # Errors
+    /// `invalid_field` with everything that is wrong.
+    pub fn read(body: &Value) -> Result<Self, Box<Problem>> {
+        let errors = Errors::default();
+        let ask = Object::body(body, &["request", "key_id"], &[], &errors).and_then(|body| {
+            let field = body.field("request").required();
+            let request = field.value().and_then(|value| {
+                let read = Request::deserialize(value);
+                read.map_err(|error| field.wrong(error.to_string())).ok()
+            });
+            let key_id = body.field("key_id");
+            let id = key_id.read(KeyId::parse);
+            let request = request?;
+            let presented = presented(&request);
+            if id.is_some() && presented.is_some() {
+                key_id.wrong("the request carries a key of its own: leave this out");
+            }
+            let key = presented.or(id.map(AskedKey::Id));
+            Some(Self { request, key })
+        });
+        errors.settle(ask)
+    }
+}
+
+/// The whole key in the request's headers, if there is one.
+fn presented(request: &Request) -> Option<AskedKey> {
+    let header = |wanted: &str| {
+        let found = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.as_str())
+    };
+    match Presented::read(header(name::AUTHORIZATION), header(name::X_API_KEY)) {
+        Ok(Presented::Key(key)) => Some(AskedKey::Presented(Box::new(key))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::manage::tests::{body, made};
+
+    #[test]
+    fn a_key_is_named_once() {
+        let made = made(&body("sk", json!({})));
+        let (id, key) = (made.record.id.as_str(), made.secret.expose());
+        let plain = json!({ "method": "GET", "url": "https://a/b" });
+        let with = |header: (&str, &str)| json!({ "method": "GET", "url": "https://a/b", "headers": [[header.0, header.1]] });
+        for (ask, named) in [
+            (json!({ "request": plain }), Some("nobody")),
+            (json!({ "request": plain, "key_id": id }), Some("id")),
+            (json!({ "request": with(("X-API-Key", key)) }), Some("presented")),
+            (
+                json!({ "request": with(("Authorization", &format!("Bearer {key}"))) }),
+                Some("presented"),
+            ),
+            (json!({ "request": with(("X-API-Key", "no key")) }), Some("nobody")),
+            (json!({ "request": with(("X-API-Key", key)), "key_id": id }), None),
+            (json!({ "request": plain, "key_id": "short" }), None),
+            (json!({ "request": { "method": "GET" } }), None),
+            (json!({ "request": { "method": "GET", "url": "https://a", "uri": "" } }), None),
+            (json!({ "key_id": id }), None),
+            (json!({}), None),
+        ] {
+            let read = ExplainAsk::read(&ask).ok().map(|read| match read.key {
+                None => "nobody",
+                Some(AskedKey::Id(_)) => "id",
+                Some(AskedKey::Presented(_)) => "presented",
+            });
+            assert_eq!(read, named, "{ask}");
+        }
+    }
+}

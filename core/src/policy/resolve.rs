@@ -1,0 +1,188 @@
+//! From what was written to what holds in one environment.
+
+use crate::header::name::{AUTHORIZATION, X_API_KEY};
+use crate::limit::{Limit, LimitBy};
+
+use super::Policy;
+use super::environment::{Environment, EnvironmentDraft};
+use super::error::Wrong;
+use super::gate::GateDraft;
+use super::limits::LimitDraft;
+use super::reader::{Field, unknown_name};
+use super::route::{Auth, Route, RouteDraft, Target};
+use super::router::Router;
+use super::upstream::{Upstream, UpstreamDraft};
+
+/// Everything of the file as far as it could be read.
+#[derive(Debug)]
+pub(super) struct Drafts<'a> {
+    pub(super) gate: Option<GateDraft<'a>>,
+    pub(super) upstreams: Vec<UpstreamDraft<'a>>,
+    pub(super) limits: Vec<LimitDraft<'a>>,
+    pub(super) routes: Vec<RouteDraft<'a>>,
+    pub(super) environments: Vec<EnvironmentDraft<'a>>,
+    pub(super) router: Router,
+}
+
+impl Drafts<'_> {
+    /// The policy of every environment. A None in it means that something was told to be wrong.
+    pub(super) fn resolve(&self) -> Vec<Option<Policy>> {
+        let policies = self.environments.iter().map(|environment| self.policy(environment));
+        let policies: Vec<Option<Policy>> = policies.collect();
+        self.routes.iter().for_each(|route| self.check_cors_has_origins(route));
+        policies
+    }
+
+    fn policy(&self, environment: &EnvironmentDraft<'_>) -> Option<Policy> {
+        let in_production = environment.in_production();
+        let gate = self.gate.as_ref().and_then(|gate| {
+            gate.resolve(environment.gate.as_ref(), &environment.field, in_production)
+        });
+        let mut upstreams = Vec::new();
+        // All routes are looked at, whatever is wrong with one of them.
+        let routes: Vec<Option<Route>> = self
+            .routes
+            .iter()
+            .map(|route| self.route(route, environment, &mut upstreams))
+            .collect();
+        Some(Policy {
+            environment: Environment {
+                name: environment.name.to_owned(),
+                class: environment.class(),
+            },
+            gate: gate?,
+            upstreams,
+            limits: self.limits.iter().filter_map(|draft| draft.limit.clone()).collect(),
+            routes: routes.into_iter().collect::<Option<_>>()?,
+            router: self.router.clone(),
+        })
+    }
+
+    fn route(
+        &self,
+        draft: &RouteDraft<'_>,
+        environment: &EnvironmentDraft<'_>,
+        upstreams: &mut Vec<Upstream>,
+    ) -> Option<Route> {
+        let over = environment.route(draft.name);
+        let target = self.target(draft, environment, upstreams);
+
+        let origins = over.map(|over| &over.origins).filter(|origins| origins.field.is_given());
+        let origins = origins.unwrap_or(&draft.origins);
+        let allowed = origins.resolve(draft.auth.as_ref(), environment.in_production());
+        let implicit: &[&str] = match draft.auth {
+            Some(Auth::Key) => &[AUTHORIZATION, X_API_KEY],
+            _ => &[],
+        };
+        let cors = draft.methods.as_ref().zip(allowed).and_then(|(methods, allowed)| {
+            let methods_at = draft.table.field("methods");
+            draft.cors.resolve(allowed, &origins.field, methods.names(), &methods_at, implicit)
+        });
+
+        let limits = over.map(|over| &over.limits).filter(|limits| limits.is_given());
+        let limits = self.limits_of(limits.unwrap_or(&draft.limits), draft);
+        Some(Route {
+            index: draft.index,
+            name: draft.name?.to_owned(),
+            path: draft.path.clone()?,
+            methods: draft.methods.clone()?,
+            target: target?,
+            rewrite: draft.rewrite.clone(),
+            auth: draft.auth?,
+            scopes: draft.scopes.clone(),
+            cors: cors?,
+            limits: limits?,
+            body_limit: draft.body_limit,
+            tenant: draft.tenant.clone(),
+            passthrough_authorization: draft.passthrough_authorization,
+            keep_cookies: draft.keep_cookies,
+            deprecated: draft.deprecated.clone(),
+            shadow: draft.shadow.clone(),
+        })
+    }
+
+    fn target(
+        &self,
+        draft: &RouteDraft<'_>,
+        environment: &EnvironmentDraft<'_>,
+        upstreams: &mut Vec<Upstream>,
+    ) -> Option<Target> {
+        let over = environment.route(draft.name).and_then(|over| over.mock.as_ref());
+        if let Some(mock) = over.or(draft.mock.as_ref()) {
+            return Some(Target::Mock(mock.clone()));
+        }
+        let field = |name| draft.table.field(name);
+        if !field("upstream").is_given() && !field("mock").is_given() {
+            draft.table.wrong(Wrong::new("needs an `upstream` or a `mock`"));
+        }
+        let upstream = self.upstreams.get(draft.upstream?)?;
+        if !environment.names(upstream.name) {
+            let message = format!(
+                "has no address for upstream {:?}, which route {:?} asks",
+                upstream.name,
+                draft.name.unwrap_or_default(),
+            );
+            let suggestion = format!("upstream.{} = \"https://…\"", upstream.name);
+            environment.field.wrong(Wrong::help(message, suggestion));
+        }
+        let base = environment.base(upstream.name)?;
+        let known = upstreams.iter().position(|known| known.name == upstream.name);
+        if known.is_none() {
+            upstreams.push(upstream.at(base.clone()));
+        }
+        Some(Target::Upstream(known.unwrap_or_else(|| upstreams.len().saturating_sub(1))))
+    }
+
+    fn limits_of(&self, field: &Field<'_>, draft: &RouteDraft<'_>) -> Option<Vec<Limit>> {
+        let known: Vec<&str> = self.limits.iter().map(|limit| limit.name).collect();
+        let drafts = field.list(|text| {
+            let found = self.limits.iter().find(|limit| limit.name == text);
+            let found = found.ok_or_else(|| unknown_name("limit", text, &known))?;
+            match found.limit.as_ref().zip(draft.auth.as_ref()) {
+                Some((limit, auth)) => check_limit(limit, *auth, draft).map(|()| found),
+                None => Ok(found),
+            }
+        })?;
+        let limits = drafts.into_iter().map(|draft| draft.limit.clone());
+        let limits: Vec<Limit> = limits.collect::<Option<_>>()?;
+        let by_address = limits.iter().any(|limit| limit.by == LimitBy::Address);
+        if matches!(draft.auth, Some(Auth::Origin { .. })) && !by_address {
+            let message = "`auth = \"origin\"` needs a limit by address: an `Origin` can be forged";
+            field.wrong(Wrong::help(message, "limits = [\"…\"], one with by = \"address\""));
+        }
+        Some(limits)
+    }
+
+    /// `cors` without origins would promise pages something and let none in.
+    fn check_cors_has_origins(&self, draft: &RouteDraft<'_>) {
+        let mut overrides = self.environments.iter().filter_map(|it| it.route(draft.name));
+        let anywhere =
+            draft.origins.field.is_given() || overrides.any(|over| over.origins.field.is_given());
+        if draft.cors.field.is_given() && !anywhere {
+            let message = "lets no page in: the route has no `origins`";
+            draft.cors.field.wrong(Wrong::new(message));
+        }
+    }
+}
+
+fn check_limit(limit: &Limit, auth: Auth, draft: &RouteDraft<'_>) -> Result<(), Wrong> {
+    let name = &limit.name;
+    match (&limit.by, auth) {
+        (LimitBy::Address, Auth::Key) => {
+            let message = format!("limit {name:?} counts by address: not where there are keys");
+            Err(Wrong::help(message, "a limit with by = \"key+address\""))
+        }
+        (
+            LimitBy::Key | LimitBy::KeyAddress | LimitBy::KeyParam(_),
+            Auth::Origin { .. } | Auth::Public,
+        ) => {
+            let message = format!("limit {name:?} counts by key: here are none");
+            Err(Wrong::help(message, "a limit with by = \"address\""))
+        }
+        (LimitBy::KeyParam(param), Auth::Key) => match &draft.path {
+            Some(path) => path.check_param(param, true),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}

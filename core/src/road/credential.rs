@@ -1,0 +1,245 @@
+//! Step 6: whose key is it, and does the caller hold its secret?
+
+use std::rc::Rc;
+
+use super::admission::Caller;
+use super::isolate::Isolate;
+use super::origin::Cleared;
+use super::permit::Permitted;
+use super::walk::{Step, Walk};
+use super::{Ask, Next, ObjectClass, Supplied};
+use crate::address::failure_block;
+use crate::family::{FamilyReply, FamilyRequest};
+use crate::header::name;
+use crate::key::{Key, KeyId, KeyKind, KeyRecord, Presented};
+use crate::policy::Auth;
+use crate::problem::{Code, Problem};
+use crate::request::Head;
+use crate::time::UnixMillis;
+
+/// KV entries of key records begin so.
+pub const KV_PREFIX: &str = "k/";
+
+/// The name of a key's KV entry.
+pub fn kv_name(id: &KeyId) -> String {
+    format!("{KV_PREFIX}{id}")
+}
+
+/// How step 6 ends.
+#[derive(Debug)]
+pub(super) enum Credential {
+    /// The record may lie in KV.
+    AskCache(Ask, AwaitCached),
+    /// The record is with its object.
+    AskObject(Ask, AwaitRecord),
+    /// The caller holds the secret of this key.
+    Known(Known),
+    /// The route asks for no key.
+    Open(Permitted),
+}
+
+/// A caller that holds the secret of a key of this environment.
+#[derive(Debug)]
+pub struct Known {
+    pub(super) walk: Walk,
+    pub(super) undeclared: bool,
+    pub(super) record: Rc<KeyRecord>,
+    /// Set once a stale version sent the walk back to step 7: it goes back only once.
+    pub(super) corrected: bool,
+}
+
+/// A key that looks right and whose record is not here yet.
+#[derive(Debug)]
+struct Lookup {
+    walk: Walk,
+    undeclared: bool,
+    key: Key,
+}
+
+/// Waits for KV.
+#[derive(Debug)]
+pub(super) struct AwaitCached(Lookup);
+
+/// Waits for an object.
+#[derive(Debug)]
+pub(super) struct AwaitRecord {
+    lookup: Lookup,
+    /// The object that was asked said that the key's family is another.
+    moved: bool,
+}
+
+impl Cleared {
+    /// Step 6.
+    pub(super) fn credential(
+        self,
+        isolate: &mut Isolate,
+        head: &dyn Head,
+        now: UnixMillis,
+    ) -> Next<Credential> {
+        let Self { mut walk, undeclared } = self;
+        let Some(route) = walk.route() else {
+            return Err(walk.refuse(Step::Credential, Code::InternalError));
+        };
+        if route.auth != Auth::Key {
+            walk.note(Step::Credential, super::Verdict::Skipped, |_| {
+                "the route needs no key".into()
+            });
+            return Ok(Credential::Open(Permitted::without_key(walk, undeclared)));
+        }
+        let authorization =
+            (!route.passthrough_authorization).then(|| head.header(name::AUTHORIZATION)).flatten();
+        let x_api_key = head.header(name::X_API_KEY);
+        let key = match Presented::read(authorization.as_deref(), x_api_key.as_deref()) {
+            Ok(Presented::Nothing) => return Err(walk.refuse(Step::Credential, Code::KeyMissing)),
+            Ok(Presented::Key(key)) => key,
+            Ok(Presented::NoKey(_)) => {
+                return Err(failed(walk, isolate, Code::KeyInvalid, now));
+            }
+            Err(error) => {
+                let problem = Problem::new(Code::MalformedRequest).detail(error.to_string());
+                return Err(walk.refuse(Step::Credential, problem));
+            }
+        };
+        let policy = &walk.gate.policy;
+        if key.prefix.brand != policy.gate.key_brand {
+            return Err(failed(walk, isolate, Code::KeyInvalid, now));
+        }
+        if key.prefix.environment != policy.environment.class {
+            return Err(failed(walk, isolate, Code::WrongEnvironment, now));
+        }
+        if key.prefix.kind == KeyKind::Ak {
+            return Err(failed(walk, isolate, Code::WrongKind, now));
+        }
+        if !walk.gate.trust.made(&key.prefix, &key.id) {
+            return Err(failed(walk, isolate, Code::KeyInvalid, now));
+        }
+        let lookup = Lookup { walk, undeclared, key };
+        if let Some(record) = isolate.record(&lookup.key.id) {
+            return lookup.with_record(isolate, record, now).map(Credential::Known);
+        }
+        // From here on a store is asked: not for an address that only brings failures.
+        if let Some(wait) = isolate.failures_spent(&lookup.walk, now) {
+            return Err(lookup.walk.refuse(Step::Credential, too_many(wait)));
+        }
+        let ask = Ask::Cached { name: kv_name(&lookup.key.id) };
+        Ok(Credential::AskCache(ask, AwaitCached(lookup)))
+    }
+}
+
+impl AwaitCached {
+    pub(super) fn supplied(
+        self,
+        isolate: &mut Isolate,
+        supplied: &Supplied,
+        now: UnixMillis,
+    ) -> Next<Credential> {
+        let Self(lookup) = self;
+        if let Supplied::Cached(Some(sealed)) = supplied {
+            let name = kv_name(&lookup.key.id);
+            let open = lookup.walk.gate.trust.open(&name, sealed);
+            // An entry that does not open is none: the object has the truth.
+            let record = open.and_then(|text| serde_json::from_str::<KeyRecord>(text).ok());
+            if let Some(record) = record.filter(|record| record.id == lookup.key.id) {
+                let record = isolate.keep(record, None);
+                return lookup.with_record(isolate, record, now).map(Credential::Known);
+            }
+        }
+        let ask = read_from_object(&lookup.key.id, &lookup.key.id);
+        Ok(Credential::AskObject(ask, AwaitRecord { lookup, moved: false }))
+    }
+}
+
+impl AwaitRecord {
+    pub(super) fn supplied(
+        self,
+        isolate: &mut Isolate,
+        supplied: &Supplied,
+        now: UnixMillis,
+    ) -> Next<Credential> {
+        let Self { lookup, moved } = self;
+        match reply(supplied) {
+            Some(FamilyReply::Record { record }) if record.id == lookup.key.id => {
+                let record = isolate.keep(*record, Some(now));
+                lookup.with_record(isolate, record, now).map(Credential::Known)
+            }
+            Some(FamilyReply::Moved { family }) if !moved => {
+                let ask = read_from_object(&family, &lookup.key.id);
+                Ok(Credential::AskObject(ask, Self { lookup, moved: true }))
+            }
+            Some(FamilyReply::Unknown) => Err(failed(lookup.walk, isolate, Code::KeyInvalid, now)),
+            _ => Err(lookup.walk.refuse(Step::Credential, Code::AdmissionUnavailable)),
+        }
+    }
+}
+
+impl Lookup {
+    /// The record is the key's: does the caller hold its secret?
+    fn with_record(
+        self,
+        isolate: &mut Isolate,
+        record: Rc<KeyRecord>,
+        now: UnixMillis,
+    ) -> Next<Known> {
+        let Self { mut walk, undeclared, key } = self;
+        let policy = &walk.gate.policy;
+        let own = record.environment == policy.environment.name && record.kind == key.prefix.kind;
+        if !own || !walk.gate.trust.verify(&key, &record.digest) {
+            if let Some(wait) = isolate.failures_spent(&walk, now) {
+                return Err(walk.refuse(Step::Credential, too_many(wait)));
+            }
+            return Err(failed(walk, isolate, Code::KeyInvalid, now));
+        }
+        walk.key = Some((record.id.clone(), record.tenant.clone()));
+        walk.passed(Step::Credential, |_| {
+            format!("{} key {} of tenant {}", record.kind.as_str(), record.id, record.tenant)
+        });
+        Ok(Known { walk, undeclared, record, corrected: false })
+    }
+}
+
+/// A presented credential that failed: it costs the address some of its budget.
+fn failed(walk: Walk, isolate: &mut Isolate, code: Code, now: UnixMillis) -> Box<super::Refused> {
+    if let Some(wait) = isolate.failures_spent(&walk, now) {
+        return walk.refuse(Step::Credential, too_many(wait));
+    }
+    isolate.spend_failure(&walk, now);
+    walk.refuse(Step::Credential, code)
+}
+
+pub(super) fn too_many(wait_secs: u64) -> Problem {
+    let mut problem = Problem::new(Code::TooManyFailures);
+    problem.retry_after = Some(wait_secs.max(1));
+    problem
+}
+
+pub(super) fn read_from_object(object: &KeyId, id: &KeyId) -> Ask {
+    key_object(object, &FamilyRequest::Read { id: id.clone() })
+}
+
+pub(super) fn key_object(object: &KeyId, request: &FamilyRequest) -> Ask {
+    Ask::Object {
+        class: ObjectClass::Key,
+        name: object.to_string(),
+        message: serde_json::to_string(request).unwrap_or_default(),
+    }
+}
+
+/// What a family's object answered; None when it was not reached or made no sense.
+pub(super) fn reply(supplied: &Supplied) -> Option<FamilyReply> {
+    match supplied {
+        Supplied::Object(text) => serde_json::from_str(text).ok(),
+        Supplied::Cached(_) | Supplied::Failed => None,
+    }
+}
+
+impl Walk {
+    /// Who a failed credential is counted against.
+    pub(super) fn failure_block(&self) -> String {
+        failure_block(self.address)
+    }
+
+    /// The key that calls, once it is known.
+    pub(super) fn caller_of(record: &Rc<KeyRecord>) -> Caller {
+        Caller::Key(Rc::clone(record))
+    }
+}

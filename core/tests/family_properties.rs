@@ -1,0 +1,268 @@
+//! What a family's object promises (SPEC section 3), for any requests in any order, at any time,
+//! with crashes in between.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::json;
+use tollgate_core::family::{
+    Change, Event, FamilyReply, FamilyRequest, FamilyState, KeyPatch, Write,
+};
+use tollgate_core::key::{KeyId, KeyRecord, KeyState};
+use tollgate_core::limit::{Charge, Rate};
+use tollgate_core::time::{Millis, UnixMillis};
+
+const START: u64 = 1_800_000_000_000;
+const MINUTE: u64 = 60_000;
+
+/// Keys of the family that a script may name: the first one is made at the start.
+const KEYS: u8 = 6;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(u64),
+    Crash,
+    Settle,
+    Ask(Ask),
+}
+
+/// A request; versions are told by how far they are from the present one.
+#[derive(Clone, Debug)]
+enum Ask {
+    Admit { key: u8, off: i64 },
+    Rotate { key: u8, new: u8, grace: u64, off: Option<i64> },
+    EndGrace { key: u8 },
+    Update { key: u8, off: i64, expires_in: Option<u64>, name: String },
+    Disable { key: u8 },
+    Enable { key: u8 },
+    Revoke { key: u8, whole_family: bool },
+    Rehash { key: u8, pepper: u32 },
+    Claim,
+}
+
+fn id(key: u8) -> KeyId {
+    KeyId::parse(&format!("AAAAAAAAAAAAAA{key:02}")).unwrap()
+}
+
+fn first() -> KeyRecord {
+    serde_json::from_value(json!({
+        "id": id(0), "family": id(0), "kind": "sk", "environment": "dev", "tenant": "acme",
+        "name": "k", "state": "active", "version": 1, "created_at": START,
+        "expires_at": START + 60 * MINUTE, "lifetime": 60 * MINUTE, "digest": digest(1),
+    }))
+    .unwrap()
+}
+
+fn digest(pepper: u32) -> serde_json::Value {
+    json!({ "pepper": pepper, "mac": "x" })
+}
+
+/// An object, its storage, and what must hold of them.
+struct Play {
+    state: FamilyState,
+    rows: BTreeMap<String, String>,
+    wall: u64,
+    seq: u64,
+    /// Each key as it was last stored.
+    last: BTreeMap<KeyId, KeyRecord>,
+}
+
+impl Play {
+    fn new() -> Self {
+        let state = FamilyState::default();
+        let mut play =
+            Self { state, rows: BTreeMap::new(), wall: START, seq: 0, last: BTreeMap::new() };
+        let change = Change::Create { record: Box::new(first()) };
+        play.apply(&FamilyRequest::Change { actor: "root".to_owned(), change });
+        play
+    }
+
+    fn request(&self, ask: &Ask) -> FamilyRequest {
+        let version = |key: u8, off: i64| {
+            let present = self.state.record(&id(key)).map_or(1, |record| record.version);
+            present.saturating_add_signed(off)
+        };
+        let change = match ask.clone() {
+            Ask::Admit { key, off } => {
+                let rate = Rate::new(5, Millis::secs(60)).unwrap();
+                let limit = "default".to_owned();
+                let charge = Charge { limit, bucket: String::new(), rate, cost: 1, shadow: false };
+                let version = version(key, off);
+                return FamilyRequest::Admit { id: id(key), version, charges: vec![charge] };
+            }
+            Ask::Claim => return FamilyRequest::Claim { family: id(3) },
+            Ask::Rotate { key, new, grace, off } => Change::Rotate {
+                id: id(key),
+                new_id: id(new),
+                digest: serde_json::from_value(digest(1)).unwrap(),
+                grace: Millis::millis(grace),
+                max_lifetime: None,
+                version: off.map(|off| version(key, off)),
+            },
+            Ask::EndGrace { key } => Change::EndGrace { id: id(key), version: None },
+            Ask::Update { key, off, expires_in, name } => {
+                let expires_at = expires_in.map(|span| UnixMillis::from_millis(self.wall + span));
+                let patch = KeyPatch { name: Some(name), expires_at, ..KeyPatch::default() };
+                let patch = Box::new(patch);
+                Change::Update { id: id(key), version: version(key, off), patch }
+            }
+            Ask::Disable { key } => Change::Disable { id: id(key), version: None },
+            Ask::Enable { key } => Change::Enable { id: id(key), version: None },
+            Ask::Revoke { key, whole_family } => Change::Revoke { id: id(key), whole_family },
+            Ask::Rehash { key, pepper } => {
+                let digest = serde_json::from_value(digest(pepper)).unwrap();
+                Change::Rehash { id: id(key), digest }
+            }
+        };
+        FamilyRequest::Change { actor: "root".to_owned(), change }
+    }
+
+    fn apply(&mut self, request: &FamilyRequest) {
+        let before = self.state.clone();
+        let (reply, writes) = self.state.apply(request.clone(), UnixMillis::from_millis(self.wall));
+        match &reply {
+            FamilyReply::Changed { .. } => {}
+            FamilyReply::Verdict(verdict) => {
+                let FamilyRequest::Admit { id, version, .. } = request else { panic!("{reply:?}") };
+                let record = before.record(id).unwrap();
+                assert_eq!((record.state, record.version), (KeyState::Active, *version));
+                assert!(UnixMillis::from_millis(self.wall) < record.expires_at);
+                assert!(verdict.is_admitted() || writes.is_empty());
+            }
+            _ => {
+                assert_eq!(writes, [], "{request:?}: {reply:?}");
+                for key in 0..KEYS {
+                    assert_eq!(self.state.record(&id(key)), before.record(&id(key)), "{reply:?}");
+                }
+            }
+        }
+        self.store(writes);
+    }
+
+    fn store(&mut self, writes: Vec<Write>) {
+        let deletes = writes.iter().any(|write| matches!(write, Write::DeleteWindow { .. }));
+        let tells_clock = writes.iter().any(|write| matches!(write, Write::PutMeta(_)));
+        assert!(tells_clock || !deletes, "a row was deleted without the clock");
+        for write in writes {
+            match &write {
+                Write::PutRecord(record) => self.follow(record),
+                Write::Outbox(event) => self.hear(event),
+                _ => {}
+            }
+            let (name, text) = write.row();
+            match text {
+                Some(text) => self.rows.insert(name, text),
+                None => self.rows.remove(&name),
+            };
+        }
+    }
+
+    /// A record may only follow on its own last version.
+    fn follow(&mut self, record: &KeyRecord) {
+        if let Some(last) = self.last.get(&record.id) {
+            assert_eq!(record.version, last.version + 1);
+            assert_ne!(last.state, KeyState::Revoked, "revoked is for good");
+            if last.deprecated.is_some() {
+                assert!(record.expires_at <= last.expires_at, "grace only gets shorter");
+                assert_eq!(record.deprecated, last.deprecated);
+            }
+        } else {
+            assert_eq!((record.version, record.state), (1, KeyState::Active));
+        }
+        self.last.insert(record.id.clone(), record.clone());
+    }
+
+    fn hear(&mut self, event: &Event) {
+        self.seq += 1;
+        assert_eq!(event.seq, self.seq, "no gap, also after a crash");
+        assert_eq!(event.key.version, self.last.get(&event.key.id).unwrap().version);
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Wait(ms) => self.wall += ms,
+            Step::Crash => {
+                let wall = UnixMillis::from_millis(self.wall);
+                self.state = FamilyState::restore(self.rows.clone(), wall).unwrap();
+            }
+            Step::Settle => {
+                let writes = self.state.settle(UnixMillis::from_millis(self.wall));
+                self.store(writes);
+            }
+            Step::Ask(ask) => self.apply(&self.request(ask)),
+        }
+        let now = UnixMillis::from_millis(self.wall);
+        let keys: Vec<&KeyRecord> =
+            (0..KEYS).filter_map(|key| self.state.record(&id(key))).collect();
+        for record in &keys {
+            assert_eq!(Some(*record), self.last.get(&record.id), "memory and storage agree");
+        }
+        assert_eq!(keys.len(), self.last.len());
+        let in_grace = |record: &&&KeyRecord| {
+            record.deprecated.is_some()
+                && record.state != KeyState::Revoked
+                && !record.is_expired(now)
+        };
+        assert!(keys.iter().filter(in_grace).count() <= 1, "one older key at most");
+        let current = keys.iter().filter(|record| record.deprecated.is_none()).count();
+        assert_eq!(current, 1, "and one newest");
+    }
+}
+
+fn asks() -> impl Strategy<Value = Ask> {
+    let key = || 0..KEYS;
+    let off = || prop_oneof![5 => Just(0_i64), 1 => -2..3_i64];
+    let grace = prop_oneof![Just(0_u64), 1..10 * MINUTE];
+    let expires_in = prop::option::of(prop_oneof![Just(0_u64), 1..90 * MINUTE]);
+    prop_oneof![
+        6 => (key(), off()).prop_map(|(key, off)| Ask::Admit { key, off }),
+        6 => (key(), key(), grace, prop::option::of(off()))
+            .prop_map(|(key, new, grace, off)| Ask::Rotate { key, new, grace, off }),
+        1 => key().prop_map(|key| Ask::EndGrace { key }),
+        2 => (key(), off(), expires_in, "[ab]")
+            .prop_map(|(key, off, expires_in, name)| Ask::Update { key, off, expires_in, name }),
+        1 => key().prop_map(|key| Ask::Disable { key }),
+        2 => key().prop_map(|key| Ask::Enable { key }),
+        1 => (key(), prop::bool::weighted(0.2))
+            .prop_map(|(key, whole_family)| Ask::Revoke { key, whole_family }),
+        1 => (key(), 0..4_u32).prop_map(|(key, pepper)| Ask::Rehash { key, pepper }),
+        1 => Just(Ask::Claim),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => asks().prop_map(Step::Ask),
+        3 => prop_oneof![1..1_000_u64, 1..20 * MINUTE].prop_map(Step::Wait),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Settle),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    /// Records follow on each other, events have no gap, refusals leave no trace, revoked is for
+    /// good, a family has one newest key and one older at most, and storage says what memory says.
+    #[test]
+    fn a_family_keeps_its_promises(steps in steps()) {
+        let mut play = Play::new();
+        for step in &steps {
+            play.step(step);
+        }
+    }
+
+    /// No stored row makes the object panic.
+    #[test]
+    fn any_row_is_read_or_refused(
+        rows in prop::collection::vec(("(meta|key/|window/|outbox/|)[a-zA-Z0-9:]{0,16}", ".{0,40}"), 0..5),
+    ) {
+        let _ = FamilyState::restore(rows, UnixMillis::from_millis(START));
+    }
+
+    /// No text makes a request that panics.
+    #[test]
+    fn any_text_is_a_request_or_none(text in ".{0,60}|\\{\"op\":\"[a-z]{0,6}\"[^}]{0,40}\\}") {
+        let _ = serde_json::from_str::<FamilyRequest>(&text);
+    }
+}

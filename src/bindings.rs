@@ -1,0 +1,121 @@
+//! What the platform binds to the gate: every name once, and typed access. What is missing is a
+//! [`Fault`], never a panic.
+
+use js_sys::{Promise, Reflect};
+use tollgate_core::road::Fault;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+/// The global under which `worker.mjs` leaves the policy's JSON text.
+pub(crate) const POLICY_GLOBAL: &str = "__tollgate_policy";
+/// The variable that names the environment.
+pub(crate) const ENVIRONMENT: &str = "ENVIRONMENT";
+/// The variable with what the demo page is told, as JSON; set by `npm start` alone.
+pub(crate) const DEMO_SETTINGS: &str = "DEMO_SETTINGS";
+/// The secret that digests of keys are made under.
+pub(crate) const KEY_PEPPER: &str = "KEY_PEPPER";
+/// The secret that ids of keys are marked with.
+pub(crate) const KEY_ID_SECRET: &str = "KEY_ID_SECRET";
+/// The secret that opens the management API without a key.
+pub(crate) const ROOT_TOKEN: &str = "ROOT_TOKEN";
+/// The KV namespace that caches key records.
+pub(crate) const KEYS: &str = "KEYS";
+/// The objects of key families.
+pub(crate) const KEY: &str = "KEY";
+/// The registries of keys: one per tenant, and `*`.
+pub(crate) const TENANT: &str = "TENANT";
+/// The objects of limits by address.
+pub(crate) const COUNTER: &str = "COUNTER";
+/// The files of `www/`.
+pub(crate) const ASSETS: &str = "ASSETS";
+
+/// The bindings without which no key can be made or used.
+pub(crate) const STORES: [&str; 4] = [KEYS, KEY, TENANT, COUNTER];
+
+#[wasm_bindgen]
+extern "C" {
+    /// A namespace of Durable Objects.
+    type Namespace;
+    #[wasm_bindgen(method, catch, js_name = idFromName)]
+    fn id_from_name(this: &Namespace, name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn get(this: &Namespace, id: &JsValue) -> Result<Stub, JsValue>;
+
+    /// An object elsewhere, with the methods that `worker.mjs` gives each class. What a method
+    /// returns is thenable, and no Promise.
+    type Stub;
+    #[wasm_bindgen(method, catch)]
+    fn call(this: &Stub, message: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn flush(this: &Stub) -> Result<JsValue, JsValue>;
+
+    /// A KV namespace.
+    type Kv;
+    #[wasm_bindgen(method, catch)]
+    fn put(this: &Kv, name: &str, value: &str) -> Result<JsValue, JsValue>;
+
+    /// A service that answers requests.
+    type Service;
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &Service, url: &str) -> Result<JsValue, JsValue>;
+}
+
+/// A binding, variable or secret; None when it is not there.
+pub(crate) fn property(env: &JsValue, name: &str) -> Option<JsValue> {
+    let value = Reflect::get(env, &JsValue::from_str(name)).ok()?;
+    (!value.is_undefined() && !value.is_null()).then_some(value)
+}
+
+/// A variable or secret.
+pub(crate) fn text(env: &JsValue, name: &str) -> Option<String> {
+    property(env, name)?.as_string()
+}
+
+/// Asks the object `name` of `namespace` one thing.
+pub(crate) async fn call_object(
+    env: &JsValue,
+    namespace: &str,
+    name: &str,
+    message: &str,
+) -> Result<String, Fault> {
+    let answer = settle(stub(env, namespace, name)?.call(message)).await?;
+    answer.as_string().ok_or_else(|| Fault(format!("{namespace} answered without a text")))
+}
+
+/// Has the object `name` of [`KEY`] deliver its outbox now.
+pub(crate) async fn flush_object(env: &JsValue, name: &str) -> Result<(), Fault> {
+    settle(stub(env, KEY, name)?.flush()).await.map(|_| ())
+}
+
+/// Stores an entry in [`KEYS`].
+pub(crate) async fn put_entry(env: &JsValue, name: &str, value: &str) -> Result<(), Fault> {
+    let kv: Kv = binding(env, KEYS)?.unchecked_into();
+    settle(kv.put(name, value)).await.map(|_| ())
+}
+
+/// Fetches a file of `www/` by its path.
+pub(crate) async fn fetch_asset(env: &JsValue, path: &str) -> Result<web_sys::Response, Fault> {
+    let assets: Service = binding(env, ASSETS)?.unchecked_into();
+    // The host is said because a URL has one; nobody looks at it.
+    let answer = settle(assets.fetch(&format!("http://assets{path}"))).await?;
+    answer.dyn_into().map_err(|_| Fault("ASSETS answered without a Response".to_owned()))
+}
+
+fn stub(env: &JsValue, namespace: &str, name: &str) -> Result<Stub, Fault> {
+    let objects: Namespace = binding(env, namespace)?.unchecked_into();
+    objects.id_from_name(name).and_then(|id| objects.get(&id)).map_err(|error| fault(&error))
+}
+
+fn binding(env: &JsValue, name: &str) -> Result<JsValue, Fault> {
+    property(env, name).ok_or_else(|| Fault(format!("the binding {name} is missing")))
+}
+
+async fn settle(started: Result<JsValue, JsValue>) -> Result<JsValue, Fault> {
+    let started = started.map_err(|error| fault(&error))?;
+    JsFuture::from(Promise::resolve(&started)).await.map_err(|error| fault(&error))
+}
+
+/// What JavaScript threw, for the operator's log.
+pub(crate) fn fault(error: &JsValue) -> Fault {
+    Fault(format!("{error:?}"))
+}

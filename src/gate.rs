@@ -1,0 +1,265 @@
+//! The road, driven from `worker.mjs`: values in, a command out, never waiting.
+//!
+//! A walk that waits lies here under a number; no Rust object is held in JavaScript across an
+//! await, and no Rust future runs on the road.
+
+// What wasm-bindgen exports must be `pub`, though nothing in Rust can reach it.
+#![allow(unreachable_pub)]
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use js_sys::{Date, Reflect};
+use tollgate_core::key::{IdSecret, Peppers};
+use tollgate_core::policy::{Credential, parse_module};
+use tollgate_core::problem::{Code, MEDIA_TYPE, Problem};
+use tollgate_core::request::Entropy;
+use tollgate_core::road::arrive::ForGate;
+use tollgate_core::road::forwarding::{Forward, UpstreamFault};
+use tollgate_core::road::{self, Fault, Gate, Isolate, Outcome, Paused, Record, Supplied, Trust};
+use tollgate_core::text::Secret;
+use tollgate_core::time::UnixMillis;
+use wasm_bindgen::prelude::*;
+
+use crate::bindings;
+use crate::head::{JsHead, text};
+use crate::wire::{Command, FromUpstream};
+
+thread_local! {
+    static SHELL: RefCell<Shell> = RefCell::default();
+}
+
+/// What this instance of the Wasm module holds.
+#[derive(Default)]
+struct Shell {
+    /// Built at the first request; a policy that cannot stand stays an error until the next deploy.
+    gate: Option<Result<Rc<Gate>, Fault>>,
+    isolate: Isolate,
+    walks: HashMap<u32, Walk>,
+    last: u32,
+}
+
+enum Walk {
+    Paused(Box<Paused>),
+    Forward(Box<Forward>, UnixMillis),
+    ForGate(Box<ForGate>),
+}
+
+impl Shell {
+    fn store(&mut self, walk: Walk) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.walks.insert(self.last, walk);
+        self.last
+    }
+}
+
+/// Starts the walk of a request. `now`: milliseconds since the epoch.
+#[wasm_bindgen(js_name = roadBegin)]
+pub fn begin(request: &web_sys::Request, env: &JsValue, now: f64) -> String {
+    let now = instant(now);
+    SHELL.with_borrow_mut(|shell| {
+        let gate = match shell.gate.get_or_insert_with(|| build(env)) {
+            Ok(gate) => Rc::clone(gate),
+            Err(_) => return fault_command().to_json(),
+        };
+        let Some(entropy) = entropy() else { return fault_command().to_json() };
+        let head = JsHead::new(request);
+        let outcome = road::begin(&gate, &mut shell.isolate, &head, now, &entropy, Record::Log);
+        command(shell, outcome, &head, now).to_json()
+    })
+}
+
+/// Goes on with what the driver fetched. `ok`: false when the store could not be reached.
+#[wasm_bindgen(js_name = roadStep)]
+pub fn step(
+    walk: u32,
+    request: &web_sys::Request,
+    ok: bool,
+    supplied: Option<String>,
+    now: f64,
+) -> String {
+    let now = instant(now);
+    SHELL.with_borrow_mut(|shell| {
+        let head = JsHead::new(request);
+        let outcome = match shell.walks.remove(&walk) {
+            Some(Walk::Paused(paused)) => {
+                let supplied = match (ok, paused.asks_cache(), supplied) {
+                    (true, true, entry) => Supplied::Cached(entry),
+                    (true, false, Some(answer)) => Supplied::Object(answer),
+                    (true, false, None) | (false, ..) => Supplied::Failed,
+                };
+                road::resume(*paused, &mut shell.isolate, &head, &supplied, now)
+            }
+            // The driver steps walks that it was told to fetch for, each once.
+            Some(Walk::Forward(..) | Walk::ForGate(_)) | None => return fault_command().to_json(),
+        };
+        command(shell, outcome, &head, now).to_json()
+    })
+}
+
+/// Goes on with what came of the upstream, as `FromUpstream`.
+#[wasm_bindgen(js_name = roadUpstream)]
+pub fn upstream(walk: u32, came: &str, now: f64) -> String {
+    let now = instant(now);
+    SHELL.with_borrow_mut(|shell| {
+        let Some(Walk::Forward(forward, sent_at)) = shell.walks.remove(&walk) else {
+            return fault_command().to_json();
+        };
+        let took = now.since(sent_at);
+        let fault = match serde_json::from_str::<FromUpstream>(came) {
+            Ok(FromUpstream::Answered { status, headers }) => {
+                return match forward.answered(status, &headers) {
+                    Ok(relayed) => {
+                        let log = relayed.log(took, now).to_json();
+                        Command::relay(relayed, log).to_json()
+                    }
+                    Err(answer) => Command::answer(*answer, now).to_json(),
+                };
+            }
+            Ok(FromUpstream::Timeout) => UpstreamFault::Timeout,
+            Ok(FromUpstream::BodyTooLarge) => UpstreamFault::BodyTooLarge,
+            Ok(FromUpstream::Unreachable) | Err(_) => UpstreamFault::Unreachable,
+        };
+        Command::answer(forward.failed(fault), now).to_json()
+    })
+}
+
+/// Forgets a walk that the driver gave up.
+#[wasm_bindgen(js_name = roadDrop)]
+pub fn drop_walk(walk: u32) {
+    SHELL.with_borrow_mut(|shell| shell.walks.remove(&walk));
+}
+
+/// The body of `internal_error`, for the driver to keep: when it needs it, nothing here runs.
+#[wasm_bindgen(js_name = faultDocument)]
+pub fn fault_document(correlation_id: &str) -> String {
+    Problem::new(Code::InternalError).document("", correlation_id).to_string()
+}
+
+/// Panics. Only the tests' own entry calls it: `worker.mjs` does not, and passes on no export of
+/// the module, so that nobody outside can.
+#[wasm_bindgen(js_name = panicOnPurpose)]
+#[allow(clippy::panic)] // what it is for
+pub fn panic_on_purpose() {
+    panic!("on purpose");
+}
+
+/// A class of its own for the driver to make: worker-build's wrapper resets the module after a
+/// panic only when a class is constructed.
+#[wasm_bindgen(js_name = Restart)]
+#[derive(Debug, Default)]
+pub struct Restart;
+
+#[wasm_bindgen(js_class = Restart)]
+impl Restart {
+    /// Does nothing; its caller's wrapper does.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+/// The gate of this isolate; built at the first call.
+pub(crate) fn gate(env: &JsValue) -> Result<Rc<Gate>, Fault> {
+    SHELL.with_borrow_mut(|shell| match shell.gate.get_or_insert_with(|| build(env)) {
+        Ok(gate) => Ok(Rc::clone(gate)),
+        Err(fault) => Err(fault.clone()),
+    })
+}
+
+/// What the isolate remembers. Not to be called from inside itself.
+pub(crate) fn with_isolate<T>(work: impl FnOnce(&mut Isolate) -> T) -> T {
+    SHELL.with_borrow_mut(|shell| work(&mut shell.isolate))
+}
+
+/// The walk of a request for the gate itself, which `roadBegin` put aside.
+pub(crate) fn take_for_gate(walk: u32) -> Option<ForGate> {
+    SHELL.with_borrow_mut(|shell| match shell.walks.remove(&walk) {
+        Some(Walk::ForGate(own)) => Some(*own),
+        _ => None,
+    })
+}
+
+/// The time of this moment, as the platform tells it.
+pub(crate) fn now() -> UnixMillis {
+    instant(Date::now())
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a clock after 1970
+fn instant(ms: f64) -> UnixMillis {
+    UnixMillis::from_millis(ms.max(0.0) as u64)
+}
+
+/// Fresh random bytes; None when the platform gives none.
+pub(crate) fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
+}
+
+fn entropy() -> Option<Entropy> {
+    random()
+}
+
+fn command(shell: &mut Shell, outcome: Outcome, head: &JsHead<'_>, now: UnixMillis) -> Command {
+    match outcome {
+        Outcome::Ask(ask, paused) => Command::ask(shell.store(Walk::Paused(paused)), ask),
+        Outcome::Answer(answer) => Command::answer(*answer, now),
+        Outcome::Gate(own) => Command::Gate { walk: shell.store(Walk::ForGate(own)) },
+        Outcome::Forward(forward) => match forward.request(head) {
+            Some(request) => Command::forward(shell.store(Walk::Forward(forward, now)), request),
+            None => fault_command(),
+        },
+    }
+}
+
+/// The answer of a gate that cannot stand: it refuses everything.
+fn fault_command() -> Command {
+    let headers = [
+        ("Content-Type", MEDIA_TYPE),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+    ];
+    let headers =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let status = Code::InternalError.status();
+    Command::Answer { status, headers, body: fault_document("none"), log: None }
+}
+
+/// Reads the policy that the driver left, and the secrets that it names. What is wrong is logged
+/// once; clients learn nothing of it.
+fn build(env: &JsValue) -> Result<Rc<Gate>, Fault> {
+    let built = assemble(env);
+    if let Err(fault) = &built {
+        worker::console_error!("the gate refuses everything: {fault}");
+    }
+    built.map(Rc::new)
+}
+
+fn assemble(env: &JsValue) -> Result<Gate, Fault> {
+    let fault = |text: &str| Fault(text.to_owned());
+    let module = Reflect::get(&js_sys::global(), &JsValue::from_str(bindings::POLICY_GLOBAL))
+        .ok()
+        .and_then(|value| value.as_string())
+        .ok_or_else(|| fault("no policy was deployed"))?;
+    let checked = parse_module(&module, now()).map_err(|errors| {
+        Fault(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })?;
+    let name = text(env, bindings::ENVIRONMENT)
+        .ok_or_else(|| fault("the variable ENVIRONMENT is not set"))?;
+    let policy = checked.select(&name).map_err(|error| Fault(error.to_string()))?;
+    let secret = |name: &str| text(env, name).map(Secret::new);
+    let missing = |name: &str| Fault(format!("the secret {name} is not set"));
+    let peppers = secret(bindings::KEY_PEPPER).ok_or_else(|| missing(bindings::KEY_PEPPER))?;
+    let peppers = Peppers::parse(&peppers).map_err(|error| Fault(error.to_string()))?;
+    let ids = secret(bindings::KEY_ID_SECRET)
+        .and_then(|secret| IdSecret::new(&secret))
+        .ok_or_else(|| fault("the secret KEY_ID_SECRET is not set or shorter than 32 bytes"))?;
+    let named = policy
+        .upstreams
+        .iter()
+        .flat_map(|upstream| upstream.credential.iter().flat_map(Credential::secrets));
+    let secrets: BTreeMap<String, Secret> =
+        named.filter_map(|name| Some((name.to_owned(), secret(name)?))).collect();
+    Ok(Gate::new(policy, Trust::Secrets { peppers, ids }, secrets))
+}

@@ -1,0 +1,163 @@
+//! `/_tollgate/v1/keys`: keys and their life.
+
+use serde_json::{Value, json};
+use tollgate_core::family::{Change, FamilyReply, FamilyRequest};
+use tollgate_core::key::{KeyId, KeyRecord};
+use tollgate_core::manage::{
+    ALL_TENANTS, Action, ActionBody, BASE, Caller, KeyView, ListQuery, Making, NewKey, Page,
+    RegistryRequest, Update, fresh_key, read_action,
+};
+use tollgate_core::problem::Code;
+use tollgate_core::road::{Fault, Trust};
+use tollgate_core::text::Secret;
+use tollgate_core::time::Millis;
+
+use super::Context;
+use super::answer::{Answer, Refused};
+use super::objects::{ask_family, ask_registry, change, visible_record};
+use crate::gate::{now, random};
+
+/// `POST keys`
+pub(super) async fn create(
+    context: &Context,
+    caller: &Caller,
+    body: &Value,
+) -> Result<Answer, Refused> {
+    let bounds = context.bounds();
+    let new = NewKey::read(body, &bounds, caller, now())?;
+    let random = randomness()?;
+    let made = new.make(&bounds, &making(context, &random)?).ok_or_else(no_key)?;
+    let family = made.record.family.clone();
+    let create = Change::Create { record: Box::new(made.record) };
+    let changed = change(context, caller, &family, create).await?;
+    Ok(made_answer(&changed.record, &made.secret, None))
+}
+
+/// `GET keys`
+pub(super) async fn list(
+    context: &Context,
+    caller: &Caller,
+    query: &ListQuery,
+) -> Result<Answer, Refused> {
+    let registry = caller.tenant().unwrap_or(ALL_TENANTS);
+    let request = RegistryRequest::List(query.clone());
+    let page: Page = ask_registry(context, registry, &request).await?;
+    let now = now();
+    let keys: Vec<Value> = page.keys.iter().map(|key| key.resource(now)).collect();
+    let next = page.next.map(|cursor| cursor.to_text());
+    Ok(Answer::json(200, &json!({ "keys": keys, "nextCursor": next })))
+}
+
+/// `GET keys/{id}`
+pub(super) async fn show(
+    context: &Context,
+    caller: &Caller,
+    id: &KeyId,
+) -> Result<Answer, Refused> {
+    let record = visible_record(context, caller, id).await?;
+    Ok(Answer::json(200, &json!({ "key": resource(&record) })))
+}
+
+/// `PATCH keys/{id}`
+pub(super) async fn update(
+    context: &Context,
+    caller: &Caller,
+    id: &KeyId,
+    body: &Value,
+) -> Result<Answer, Refused> {
+    let record = visible_record(context, caller, id).await?;
+    caller.may_change(&record)?;
+    let patched = Update::read(body)?.patch(&record, &context.bounds(), now())?;
+    caller.may_grant(&patched.after)?;
+    let update =
+        Change::Update { id: id.clone(), version: record.version, patch: Box::new(patched.patch) };
+    let changed = change(context, caller, &record.family, update).await?;
+    Ok(Answer::json(200, &json!({ "key": resource(&changed.record) })))
+}
+
+/// `POST keys/{id}/{action}`
+pub(super) async fn act(
+    context: &Context,
+    caller: &Caller,
+    id: &KeyId,
+    action: Action,
+    body: &Value,
+) -> Result<Answer, Refused> {
+    let record = visible_record(context, caller, id).await?;
+    caller.may_change(&record)?;
+    let id = record.id.clone();
+    let asked = match read_action(action, body)? {
+        ActionBody::Rotate { grace } => return rotate(context, caller, &record, grace).await,
+        ActionBody::EndGrace => Change::EndGrace { id, version: None },
+        ActionBody::Disable => Change::Disable { id, version: None },
+        ActionBody::Enable => {
+            // It comes out stronger than it went in.
+            caller.may_grant(&record)?;
+            Change::Enable { id, version: None }
+        }
+        ActionBody::Revoke { family } => Change::Revoke { id, whole_family: family },
+    };
+    let changed = change(context, caller, &record.family, asked).await?;
+    Ok(Answer::json(200, &json!({ "key": resource(&changed.record) })))
+}
+
+async fn rotate(
+    context: &Context,
+    caller: &Caller,
+    old: &KeyRecord,
+    grace: Millis,
+) -> Result<Answer, Refused> {
+    // Whoever rotates a key gets to see a secret with all of its rights.
+    caller.may_grant(old)?;
+    let bounds = context.bounds();
+    let random = randomness()?;
+    let making = making(context, &random)?;
+    let key = fresh_key(old.kind, &bounds, &making).ok_or_else(no_key)?;
+    let digest = making.peppers.digest(&key).ok_or_else(no_key)?;
+    // First the new id's object learns whose it is: a key that works can always be found.
+    let claim = FamilyRequest::Claim { family: old.family.clone() };
+    match ask_family(context, &key.id, &claim).await? {
+        FamilyReply::Claimed => {}
+        other => return Err(Fault(format!("a new id was claimed, and {other:?} came back")).into()),
+    }
+    let rotation = Change::Rotate {
+        id: old.id.clone(),
+        new_id: key.id.clone(),
+        digest,
+        grace,
+        max_lifetime: Some(bounds.longest()),
+        version: None,
+    };
+    let changed = change(context, caller, &old.family, rotation).await?;
+    let previous = changed.also.iter().find(|record| record.id == old.id);
+    Ok(made_answer(&changed.record, &key.text(), previous))
+}
+
+/// The one answer that shows a secret.
+fn made_answer(record: &KeyRecord, secret: &Secret, previous: Option<&KeyRecord>) -> Answer {
+    let mut body = json!({ "key": resource(record), "secret": secret.expose() });
+    if let (Some(previous), Value::Object(members)) = (previous, &mut body) {
+        members.insert("previous".to_owned(), resource(previous));
+    }
+    Answer::json(201, &body).with("Location", format!("{BASE}keys/{}", record.id))
+}
+
+fn resource(record: &KeyRecord) -> Value {
+    KeyView::from(record).resource(now())
+}
+
+fn randomness() -> Result<[u8; 128], Refused> {
+    random().ok_or_else(|| Code::InternalError.into())
+}
+
+fn making<'g>(context: &'g Context, random: &'g [u8; 128]) -> Result<Making<'g>, Refused> {
+    match &context.gate.trust {
+        Trust::Secrets { peppers, ids } => Ok(Making { peppers, ids, random }),
+        Trust::Assumed => Err(Code::InternalError.into()),
+    }
+}
+
+/// Random bytes of which too many fall outside base62, which real ones never do.
+fn no_key() -> Refused {
+    Code::InternalError.into()
+}

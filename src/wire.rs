@@ -1,0 +1,103 @@
+//! Commands to the driver and what it brings back, as JSON: one string each way is the cheapest
+//! crossing there is.
+
+use serde::{Deserialize, Serialize};
+use tollgate_core::road::forwarding::{Relayed, UpstreamRequest};
+use tollgate_core::road::{Answer, Ask, ObjectClass};
+use tollgate_core::time::UnixMillis;
+
+use crate::bindings;
+
+/// What the driver is to do next.
+#[derive(Serialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(crate) enum Command {
+    /// Answer with this.
+    Answer { status: u16, headers: Vec<(String, String)>, body: String, log: Option<String> },
+    /// Read this entry of KV, then step.
+    Kv { walk: u32, name: String },
+    /// Call this object, then step.
+    Object { walk: u32, binding: &'static str, name: String, message: String },
+    /// Send the request to its upstream, then tell its answer.
+    Forward {
+        walk: u32,
+        url: String,
+        remove: Vec<String>,
+        set: Vec<(String, String)>,
+        cap: Option<u64>,
+        timeout: u64,
+        max_stream: u64,
+    },
+    /// Relay the upstream's answer with these changes.
+    Relay {
+        status: u16,
+        remove: Vec<String>,
+        set: Vec<(&'static str, String)>,
+        cookies: Vec<String>,
+        vary: Option<String>,
+        log: String,
+    },
+    /// The request is for the gate itself.
+    Gate { walk: u32 },
+}
+
+/// What the driver brings back from an upstream.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FromUpstream {
+    /// It answered.
+    Answered { status: u16, headers: Vec<(String, String)> },
+    /// It did not.
+    Unreachable,
+    /// Its first byte did not come in time.
+    Timeout,
+    /// The request's body grew over the cap.
+    BodyTooLarge,
+}
+
+impl Command {
+    pub(crate) fn ask(walk: u32, ask: Ask) -> Self {
+        match ask {
+            Ask::Cached { name } => Self::Kv { walk, name },
+            Ask::Object { class, name, message } => {
+                let binding = match class {
+                    ObjectClass::Key => bindings::KEY,
+                    ObjectClass::Tenant => bindings::TENANT,
+                    ObjectClass::Counter => bindings::COUNTER,
+                };
+                Self::Object { walk, binding, name, message }
+            }
+        }
+    }
+
+    pub(crate) fn answer(answer: Answer, now: UnixMillis) -> Self {
+        let log = Some(answer.log(now).to_json());
+        let headers =
+            answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self::Answer { status: answer.status, headers, body: answer.body, log }
+    }
+
+    pub(crate) fn forward(walk: u32, request: UpstreamRequest) -> Self {
+        let UpstreamRequest { url, edits, credential, body_cap, timeout, max_stream, .. } = request;
+        let mut set = edits.set;
+        set.extend(credential.map(|(name, value)| (name, value.expose().to_owned())));
+        Self::Forward {
+            walk,
+            url: url.expose().to_owned(),
+            remove: edits.remove,
+            set,
+            cap: body_cap,
+            timeout: timeout.as_millis(),
+            max_stream: max_stream.as_millis(),
+        }
+    }
+
+    pub(crate) fn relay(relayed: Relayed, log: String) -> Self {
+        let Relayed { status, remove, set, cookies, vary, .. } = relayed;
+        Self::Relay { status, remove, set, cookies, vary, log }
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
