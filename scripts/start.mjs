@@ -73,6 +73,13 @@ async function start() {
 function stopLeftOver() {
   const pid = existsSync(files.pid) ? readFileSync(files.pid, "utf8") : undefined;
   if (pid && ask("ps", ["-p", pid, "-o", "args="])?.includes(files.config)) {
+    const parent = ask("ps", ["-p", pid, "-o", "ppid="])?.trim();
+    if (parent && ask("ps", ["-p", parent, "-o", "args="])?.includes("start.mjs")) {
+      throw new Mend(
+        `This folder's gate is running already (process ${parent}).`,
+        "end that one first, with Ctrl-C",
+      );
+    }
     console.log(`  An earlier gate (process ${pid}) was left running: stopped.`);
     process.kill(Number(pid), "SIGKILL");
   }

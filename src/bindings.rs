@@ -10,8 +10,6 @@ use wasm_bindgen_futures::JsFuture;
 pub(crate) const POLICY_GLOBAL: &str = "__tollgate_policy";
 /// The variable that names the environment.
 pub(crate) const ENVIRONMENT: &str = "ENVIRONMENT";
-/// The variable with what the demo page is told, as JSON; set by `npm start` alone.
-pub(crate) const DEMO_SETTINGS: &str = "DEMO_SETTINGS";
 /// The secret that digests of keys are made under.
 pub(crate) const KEY_PEPPER: &str = "KEY_PEPPER";
 /// The secret that ids of keys are marked with.

@@ -121,7 +121,6 @@ async fn handle(context: &Context) -> Result<Answer, Refused> {
         Place::Ready => health::ready(context).await,
         Place::Errors => Ok(pages::errors(context)),
         Place::Error(code) => Ok(pages::error(context, code)),
-        Place::DemoSettings => pages::demo_settings(context),
         Place::File(asset) => pages::file(context, &asset).await,
         Place::Folder(path) => Ok(Answer::moved(path)),
     }

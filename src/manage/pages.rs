@@ -3,7 +3,7 @@
 use tollgate_core::header::name;
 use tollgate_core::manage::{
     Asset, error_index, error_index_json, error_json, error_page, error_page_policy, page_policy,
-    settings_origins, wants_json,
+    wants_json,
 };
 use tollgate_core::problem::Code;
 
@@ -25,12 +25,6 @@ pub(super) fn error(context: &Context, code: Code) -> Answer {
     page(error_page_policy().to_owned(), error_page(code)).with(name::VARY, "Accept")
 }
 
-/// What the demo page is told: only where a development environment set it.
-pub(super) fn demo_settings(context: &Context) -> Result<Answer, Refused> {
-    let settings = settings(context).ok_or(Code::NotFound)?;
-    Ok(Answer::new(200).with("Content-Type", "application/json").text(settings))
-}
-
 /// A file as it lies in `www/`. The store's own headers are not taken over.
 pub(super) async fn file(context: &Context, asset: &Asset) -> Result<Answer, Refused> {
     let found = bindings::fetch_asset(&context.env, &asset.path).await?;
@@ -45,31 +39,23 @@ pub(super) async fn file(context: &Context, asset: &Asset) -> Result<Answer, Ref
         .stream(found.body());
     Ok(if asset.is_page() {
         answer
-            .with("Content-Security-Policy", page_policy(&callable(context)))
+            .with("Content-Security-Policy", policy(context))
             .with("Referrer-Policy", "no-referrer")
     } else {
         answer
     })
 }
 
-/// The origins that pages here may call: the API's, and in development this machine's.
-fn callable(context: &Context) -> Vec<String> {
+/// What pages here may do: call the API. On a machine of one's own they may do so on every port,
+/// and stand in each other's frames, which is how the demo shows a second origin.
+fn policy(context: &Context) -> String {
     let hosts = &context.gate.policy.gate.hosts;
-    let mut origins: Vec<String> = hosts.iter().map(|host| format!("https://{host}")).collect();
+    let mut called: Vec<String> = hosts.iter().map(|host| format!("https://{host}")).collect();
+    let mut framed = Vec::new();
     let url = context.own.url();
     if context.gate.policy.environment.is_dev() && url.is_loopback() {
-        origins.push(url.base().replacen(url.host(), "localhost", 1));
+        called.push("http://localhost:*".to_owned());
+        framed.push(format!("http://{}:*", url.host()));
     }
-    for origin in settings(context).map(|settings| settings_origins(&settings)).unwrap_or_default()
-    {
-        if !origins.contains(&origin) {
-            origins.push(origin);
-        }
-    }
-    origins
-}
-
-fn settings(context: &Context) -> Option<String> {
-    let dev = context.gate.policy.environment.is_dev();
-    bindings::text(&context.env, bindings::DEMO_SETTINGS).filter(|_| dev)
+    page_policy(&called, &framed)
 }

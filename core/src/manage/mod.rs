@@ -34,7 +34,7 @@ pub use list::{Cursor, KeyState as ListedState, ListQuery};
 pub use outcome::{Changed, version_conflict};
 pub use page::{
     Asset, asset, error_index, error_index_json, error_json, error_page, error_page_policy,
-    page_policy, settings_origins, wants_json,
+    page_policy, wants_json,
 };
 pub use place::Place;
 pub use ready::{Readiness, Store};

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::problem::{Code, ERROR_PAGES};
-use crate::request::RequestUrl;
 
 /// What the pages about errors may do: be styled, and nothing else.
 const ERROR_PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
@@ -14,37 +13,19 @@ pub const fn error_page_policy() -> &'static str {
     ERROR_PAGE_POLICY
 }
 
-/// The content security policy of the pages in `www/`. `origins` are those that a page may call
-/// and show in a frame besides its own: the API's hosts.
-pub fn page_policy(origins: &[String]) -> String {
-    let mut others = String::new();
-    for origin in origins {
-        others.push(' ');
-        others.push_str(origin);
-    }
+/// The content security policy of the pages in `www/`. `called`: origins that a page may call
+/// besides its own, which are the API's hosts. `framed`: origins of pages that may stand in each
+/// other's frames.
+pub fn page_policy(called: &[String], framed: &[String]) -> String {
+    let list = |origins: &[String]| -> String {
+        origins.iter().flat_map(|origin| [" ", origin]).collect()
+    };
+    let (called, framed) = (list(called), list(framed));
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-         connect-src 'self'{others}; frame-src 'self'{others}; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'self'{others}"
+         connect-src 'self'{called}; frame-src 'self'{framed}; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'self'{framed}"
     )
-}
-
-/// The origins that the settings of the demo page name, at the top level: those of the API and of
-/// the pages that it shows. Anything else in them is none.
-pub fn settings_origins(settings: &str) -> Vec<String> {
-    let Ok(Value::Object(settings)) = serde_json::from_str(settings) else { return Vec::new() };
-    let texts = settings.values().filter_map(Value::as_str);
-    let mut origins: Vec<String> = texts.filter_map(origin_of).collect();
-    origins.sort_unstable();
-    origins.dedup();
-    origins
-}
-
-/// The origin of a URL; none for a host that could be read as anything else in a header.
-fn origin_of(url: &str) -> Option<String> {
-    let url = RequestUrl::parse(url).ok()?;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
-    url.authority.bytes().all(plain).then(|| url.base())
 }
 
 /// True when a caller that sends this `Accept` is a program rather than a browser.
@@ -244,26 +225,17 @@ mod tests {
     }
 
     #[test]
-    fn settings_name_origins_and_nothing_that_breaks_a_header() {
-        let settings = r#"{
-            "api": "http://localhost:8787/v1", "second": "http://gate.localhost:8788",
-            "again": "http://localhost:8787", "key": "tg_dev_pk_x", "n": 1,
-            "bad": "http://a;script-src *", "deep": { "x": "https://deep.example" }
-        }"#;
-        assert_eq!(
-            settings_origins(settings),
-            ["http://gate.localhost:8788", "http://localhost:8787"]
-        );
-        assert!(settings_origins("[]").is_empty() && settings_origins("{").is_empty());
-    }
-
-    #[test]
     fn a_page_may_call_the_api_and_nobody_else() {
-        let policy = page_policy(&["https://api.example.com".to_owned()]);
-        assert!(policy.contains("connect-src 'self' https://api.example.com;"), "{policy}");
-        assert!(
-            policy.starts_with("default-src 'none';") && !policy.contains("unsafe"),
-            "{policy}"
+        let framed = ["http://gate.localhost:*".to_owned()];
+        assert_eq!(
+            page_policy(&["https://api.example.com".to_owned()], &[]),
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+             connect-src 'self' https://api.example.com; frame-src 'self'; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'self'"
         );
+        let with_frames = page_policy(&[], &framed);
+        for part in ["connect-src 'self';", "frame-src 'self' http://gate.localhost:*;"] {
+            assert!(with_frames.contains(part), "{with_frames}");
+        }
     }
 }

@@ -17,8 +17,6 @@ pub enum Place {
     Error(Code),
     /// The management API.
     Api,
-    /// What the demo page is told about this gate.
-    DemoSettings,
     /// A file of `www/`.
     File(Asset),
     /// A folder without its slash: to be opened with it.
@@ -34,7 +32,6 @@ impl Place {
             "/_tollgate/health" => Self::Health,
             "/_tollgate/ready" => Self::Ready,
             ERROR_PAGES => Self::Errors,
-            "/_tollgate/demo/settings.json" if on_admin_host => Self::DemoSettings,
             _ => Self::below(path, on_admin_host),
         }
     }
@@ -75,7 +72,7 @@ mod tests {
             ("/_tollgate/errors/nonsense", false, Place::Nowhere),
             ("/_tollgate/v1/keys", true, Place::Api),
             ("/_tollgate/v1/keys", false, Place::Nowhere),
-            ("/_tollgate/demo/settings.json", true, Place::DemoSettings),
+            ("/_tollgate/demo/settings.json", true, file("/demo/settings.json")),
             ("/_tollgate/demo/settings.json", false, Place::Nowhere),
             ("/_tollgate/demo/", true, file("/demo/")),
             ("/_tollgate/demo", true, Place::Folder("/_tollgate/demo/".into())),
