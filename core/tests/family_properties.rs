@@ -89,7 +89,12 @@ impl Play {
                 let limit = "default".to_owned();
                 let charge = Charge { limit, bucket: String::new(), rate, cost: 1, shadow: false };
                 let version = version(key, off);
-                return FamilyRequest::Admit { id: id(key), version, charges: vec![charge] };
+                return FamilyRequest::Admit {
+                    id: id(key),
+                    version,
+                    charges: vec![charge],
+                    rehash: None,
+                };
             }
             Ask::Claim => return FamilyRequest::Claim { family: id(3) },
             Ask::Rotate { key, new, grace, off } => Change::Rotate {

@@ -24,11 +24,13 @@ pub(super) struct Admitted {
 
 /// Steps 6 to 10 for a management call that takes one of `rights`.
 pub(super) async fn authenticate(context: &Context, rights: &[Right]) -> Result<Admitted, Refused> {
-    let caller = match credential(context)? {
-        Credential::Root => return Ok(Admitted { caller: Caller::Root, limits: Vec::new() }),
-        Credential::Key(key) => holder_of(context, &key).await?,
-    };
-    admit(context, caller, rights).await
+    match credential(context)? {
+        Credential::Root => Ok(Admitted { caller: Caller::Root, limits: Vec::new() }),
+        Credential::Key(key) => {
+            let record = holder_of(context, &key).await?;
+            admit(context, &key, record, rights).await
+        }
+    }
 }
 
 /// True when the request carries anything that could be a credential.
@@ -76,6 +78,7 @@ async fn holder_of(context: &Context, key: &Key) -> Result<KeyRecord, Refused> {
 /// Steps 7 to 10. A record that changed while it was looked at is looked at once more.
 async fn admit(
     context: &Context,
+    key: &Key,
     mut record: KeyRecord,
     rights: &[Right],
 ) -> Result<Admitted, Refused> {
@@ -88,6 +91,7 @@ async fn admit(
             id: record.id.clone(),
             version: record.version,
             charges: admin_charges(&record, &context.gate.policy, address),
+            rehash: context.gate.trust.rehash(key, &record.digest),
         };
         match ask_family(context, &record.family, &request).await? {
             FamilyReply::Verdict(verdict) => return paid(caller, &verdict),

@@ -7,7 +7,8 @@
 use core::cell::{Cell, RefCell};
 
 use js_sys::{Function, Promise};
-use tollgate_core::family::{Event, FamilyReply, FamilyRequest, FamilyState, Write};
+use serde::Deserialize;
+use tollgate_core::family::{FamilyReply, FamilyRequest, FamilyState, Write};
 use tollgate_core::key::{KeyId, KeyRecord};
 use tollgate_core::manage::{ALL_TENANTS, Entry, RegistryRequest};
 use tollgate_core::road::credential::kv_name;
@@ -33,6 +34,18 @@ const LONGEST_PAUSE: Millis = Millis::minutes(10);
 const BATCH: u32 = 50;
 /// Names of the outbox's rows lie between these.
 const OUTBOX: (&str, &str) = ("outbox/", "outbox0");
+
+/// What delivery needs of an event: which key changed. It delivers how the key is now, not how it
+/// was then.
+#[derive(Deserialize)]
+struct Event {
+    key: Changed,
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    id: KeyId,
+}
 
 /// One key family.
 #[durable_object(alarm)]
@@ -241,8 +254,10 @@ impl KeyObject {
         registries.dedup();
         for registry in registries {
             let here = |record: &&KeyRecord| registry == ALL_TENANTS || record.tenant == registry;
-            let keys: Vec<Entry> = records.iter().filter(here).map(Entry::from).collect();
-            let message = serde_json::to_string(&RegistryRequest::Apply { keys })
+            let entries =
+                records.iter().filter(here).map(Entry::try_from).collect::<Result<_, _>>();
+            let message = entries
+                .and_then(|entries| serde_json::to_string(&RegistryRequest::Apply(entries)))
                 .map_err(|error| Fault(error.to_string()))?;
             bindings::call_object(&self.env, bindings::TENANT, registry, &message).await?;
         }

@@ -2,17 +2,18 @@
 //! follows from the families' outboxes and may be behind them; it decides nothing.
 
 use serde::Serialize;
-use tollgate_core::key::{KeyKind, KeyState};
+use tollgate_core::key::{KeyId, KeyKind, KeyState};
 use tollgate_core::manage::{
-    Entry, KeyView, ListQuery, ListedState, Origins, Page, RegistryRequest, Store as Counts,
+    Cursor, Entry, Found, ListQuery, ListedState, Origins, Page, RegistryRequest, Store as Counts,
 };
 use tollgate_core::origin::{OriginPattern, SingleLabels};
 use tollgate_core::road::Fault;
+use tollgate_core::road::origin::ORIGINS_MESSAGE;
 use tollgate_core::time::UnixMillis;
 use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Request, Response, SqlStorageValue, State, durable_object};
 
-use super::store::{Store, damaged, one_count, one_text, refuse};
+use super::store::{Row, Store, damaged, one_count, one_text, refuse};
 use crate::gate::now;
 
 /// `view` is what is shown of the key; the other columns are what is looked for in it.
@@ -68,41 +69,41 @@ impl TenantObject {
 
 impl TenantObject {
     fn answer(&self, message: &str) -> Result<String, Fault> {
-        let request = serde_json::from_str(message).map_err(|error| Fault(error.to_string()))?;
         let now = now();
-        match request {
-            RegistryRequest::Apply { keys } => {
-                keys.iter().try_for_each(|entry| self.apply(entry))?;
+        if message == ORIGINS_MESSAGE {
+            return json(&self.origins(now)?);
+        }
+        match serde_json::from_str(message).map_err(|error| Fault(error.to_string()))? {
+            RegistryRequest::Apply(entries) => {
+                entries.into_iter().try_for_each(|entry| self.apply(entry))?;
                 Ok("{}".to_owned())
             }
-            RegistryRequest::List(query) => json(&self.list(&query, now)?),
-            RegistryRequest::Origins => json(&self.origins(now)?),
+            RegistryRequest::List(query) => self.list(&query, now),
             RegistryRequest::Counts { pepper } => json(&self.counts(pepper, now)?),
         }
     }
 
-    fn apply(&self, entry: &Entry) -> Result<(), Fault> {
-        let Entry { key, pepper } = entry;
+    fn apply(&self, entry: Entry) -> Result<(), Fault> {
         let values = vec![
-            key.id.as_str().into(),
-            key.family.as_str().into(),
-            key.tenant.as_str().into(),
-            key.kind.as_str().into(),
-            key.owner.clone().into(),
-            json(&key.tags)?.into(),
-            json(&key.origins)?.into(),
-            integer(u64::from(key.allow_any_origin)),
-            state_name(key.state).into(),
-            instant(key.created_at),
-            instant(key.expires_at),
-            integer(key.version),
-            integer(u64::from(*pepper)),
-            json(key)?.into(),
+            entry.id.into(),
+            entry.family.into(),
+            entry.tenant.into(),
+            entry.kind.as_str().into(),
+            entry.owner.into(),
+            entry.tags.into(),
+            entry.origins.into(),
+            integer(u64::from(entry.allow_any_origin)),
+            state_name(entry.state).into(),
+            instant(entry.created_at),
+            instant(entry.expires_at),
+            integer(entry.version),
+            integer(u64::from(entry.pepper)),
+            entry.view.into(),
         ];
         self.store.write(APPLY, values)
     }
 
-    fn list(&self, query: &ListQuery, now: UnixMillis) -> Result<Page, Fault> {
+    fn list(&self, query: &ListQuery, now: UnixMillis) -> Result<String, Fault> {
         let mut filter = Filter::default();
         if let Some(cursor) = &query.cursor {
             let values = [instant(cursor.created_at), cursor.id.as_str().into()];
@@ -138,14 +139,13 @@ impl TenantObject {
         let Filter { conditions, mut values } = filter;
         values.push(integer(Page::wanted(query)));
         let statement = format!(
-            "SELECT view FROM entry WHERE {conditions} ORDER BY created_at DESC, id DESC LIMIT ?"
+            "SELECT created_at, id, view FROM entry WHERE {conditions} \
+             ORDER BY created_at DESC, id DESC LIMIT ?"
         );
         let rows = self.store.rows(&statement, values)?;
-        let views = rows.into_iter().map(|row| {
-            let text = one_text(row).ok_or_else(damaged)?;
-            serde_json::from_str::<KeyView>(&text).map_err(|_| damaged())
-        });
-        Ok(Page::of(views.collect::<Result<_, _>>()?, query))
+        let found = rows.into_iter().map(|row| found(row).ok_or_else(damaged));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        Page::write(&found, query).map_err(|error| Fault(error.to_string()))
     }
 
     fn origins(&self, now: UnixMillis) -> Result<Origins, Fault> {
@@ -198,6 +198,15 @@ impl Filter {
         self.conditions.push_str(condition);
         self.values.extend(values);
     }
+}
+
+fn found(row: Row) -> Option<Found> {
+    use SqlStorageValue::{Integer, String};
+    let Ok([Integer(created_at), String(id), String(view)]) = <[_; 3]>::try_from(row) else {
+        return None;
+    };
+    let created_at = UnixMillis::from_millis(created_at.try_into().ok()?);
+    Some(Found { at: Cursor { created_at, id: KeyId::parse(&id).ok()? }, view })
 }
 
 const fn state_name(state: KeyState) -> &'static str {

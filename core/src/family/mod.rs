@@ -34,6 +34,10 @@ pub enum FamilyRequest {
         version: u64,
         /// The limits of the request.
         charges: Vec<Charge>,
+        /// The digest of the secret that was presented, under a newer pepper than the record's: if
+        /// the request is admitted, the key moves to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rehash: Option<Digest>,
     },
     /// The record of a key.
     Read {

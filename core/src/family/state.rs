@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::change::{Plan, Step};
-use super::{Event, FamilyReply, FamilyRequest, KeySummary, Meta, Obstacle, Write};
-use crate::key::{KeyId, KeyRecord, KeyState};
+use super::{Change, Event, FamilyReply, FamilyRequest, KeySummary, Meta, Obstacle, Write};
+use crate::key::{Digest, KeyId, KeyRecord, KeyState};
 use crate::limit::{Charge, ObjectClock, Windows};
 use crate::time::UnixMillis;
+
+/// Who changes what nobody asked for, in the audit.
+const GATE: &str = "gate";
 
 /// All that one family's object knows. The object that a rotated key's id names has one too: it
 /// knows nothing but where the family is.
@@ -29,8 +32,8 @@ impl FamilyState {
         match (request, self.alias.clone()) {
             (FamilyRequest::Claim { family }, _) => self.claim(family),
             (_, Some(family)) => (FamilyReply::Moved { family }, Vec::new()),
-            (FamilyRequest::Admit { id, version, charges }, None) => {
-                self.admit(&id, version, &charges, now)
+            (FamilyRequest::Admit { id, version, charges, rehash }, None) => {
+                self.admit(&id, version, &charges, rehash, now)
             }
             (FamilyRequest::Read { id }, None) => match self.records.get(&id) {
                 Some(record) => (FamilyReply::Record { record: boxed(record) }, Vec::new()),
@@ -71,6 +74,7 @@ impl FamilyState {
         id: &KeyId,
         version: u64,
         charges: &[Charge],
+        rehash: Option<Digest>,
         now: UnixMillis,
     ) -> (FamilyReply, Vec<Write>) {
         let Some(record) = self.records.get(id) else {
@@ -83,7 +87,14 @@ impl FamilyState {
             return (FamilyReply::Stale { record: boxed(record) }, Vec::new());
         }
         let verdict = self.windows.charge(charges, now);
-        (FamilyReply::Verdict(verdict), self.window_writes())
+        let mut writes = self.window_writes();
+        let change = rehash
+            .filter(|_| verdict.is_admitted())
+            .map(|digest| Change::Rehash { id: id.clone(), digest });
+        if let Some(Ok(plan)) = change.map(|change| self.plan(change, now)) {
+            writes.extend(self.make(plan, GATE, now).1);
+        }
+        (FamilyReply::Verdict(verdict), writes)
     }
 
     fn claim(&mut self, family: KeyId) -> (FamilyReply, Vec<Write>) {

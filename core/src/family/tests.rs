@@ -85,7 +85,7 @@ fn admit(name: &str, version: u64) -> FamilyRequest {
     let rate = Rate::new(3, Millis::minutes(1)).unwrap();
     let charge =
         Charge { limit: "default".to_owned(), bucket: String::new(), rate, cost: 1, shadow: false };
-    FamilyRequest::Admit { id: id(name), version, charges: vec![charge] }
+    FamilyRequest::Admit { id: id(name), version, charges: vec![charge], rehash: None }
 }
 
 /// A family with one key, after these requests in the first seconds.

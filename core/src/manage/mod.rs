@@ -39,7 +39,7 @@ pub use page::{
 pub use place::Place;
 pub use ready::{Readiness, Store};
 pub use refusal::{refusal_headers, stamp};
-pub use registry::{ALL_TENANTS, Entry, Origins, Page, RegistryRequest};
+pub use registry::{ALL_TENANTS, Entry, Found, Origins, Page, RegistryRequest};
 pub use resource::KeyView;
 pub use update::{ActionBody, Patched, Update, read_action};
 pub use verify::{Verdict, VerifyAsk};

@@ -1,12 +1,16 @@
 //! What a tenant's registry is told and asked. There is one for each tenant, and one named `*`
 //! over all of them; both follow from the families' outboxes.
+//!
+//! The road asks it one more thing, [`crate::road::origin::ORIGINS_MESSAGE`], which is answered
+//! with [`Origins`].
 
 use serde::{Deserialize, Serialize};
 
 use super::list::{Cursor, ListQuery};
 use super::resource::KeyView;
-use crate::key::KeyRecord;
+use crate::key::{KeyKind, KeyRecord, KeyState};
 use crate::origin::OriginPattern;
+use crate::time::UnixMillis;
 
 /// The name of the registry over all tenants.
 pub const ALL_TENANTS: &str = "*";
@@ -16,14 +20,9 @@ pub const ALL_TENANTS: &str = "*";
 #[serde(rename_all = "snake_case")]
 pub enum RegistryRequest {
     /// These keys are so now. Answered with `{}`.
-    Apply {
-        /// Of two entries of one key the one with the higher version counts, whichever comes first.
-        keys: Vec<Entry>,
-    },
+    Apply(Vec<Entry>),
     /// One page of a list. Answered with a [`Page`].
     List(ListQuery),
-    /// Every origin that a live key lists. Answered with [`Origins`].
-    Origins,
     /// What `ready` wants to know. Answered with a [`super::Store`].
     Counts {
         /// The newest version of the pepper.
@@ -31,28 +30,70 @@ pub enum RegistryRequest {
     },
 }
 
-/// One key, as the registry keeps it.
+/// One key, as the registry keeps it: what it looks for, and a text that it only hands on. Of two
+/// entries of one key the one with the higher version counts, whichever comes first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are those of `KeyRecord`
 pub struct Entry {
-    /// What is shown of it.
-    pub key: KeyView,
+    pub id: String,
+    pub family: String,
+    pub tenant: String,
+    pub kind: KeyKind,
+    pub owner: Option<String>,
+    /// A JSON list.
+    pub tags: String,
+    /// A JSON list.
+    pub origins: String,
+    pub allow_any_origin: bool,
+    pub state: KeyState,
+    pub created_at: UnixMillis,
+    pub expires_at: UnixMillis,
+    pub version: u64,
     /// The version of the pepper that its digest is under.
     pub pepper: u32,
+    /// A [`KeyView`] as JSON: what is shown of it, and nothing of its secret.
+    pub view: String,
 }
 
-impl From<&KeyRecord> for Entry {
-    fn from(record: &KeyRecord) -> Self {
-        Self { key: record.into(), pepper: record.digest.pepper }
+impl TryFrom<&KeyRecord> for Entry {
+    type Error = serde_json::Error;
+
+    fn try_from(record: &KeyRecord) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id: record.id.to_string(),
+            family: record.family.to_string(),
+            tenant: record.tenant.clone(),
+            kind: record.kind,
+            owner: record.owner.clone(),
+            tags: serde_json::to_string(&record.tags)?,
+            origins: serde_json::to_string(&record.origins)?,
+            allow_any_origin: record.allow_any_origin,
+            state: record.state,
+            created_at: record.created_at,
+            expires_at: record.expires_at,
+            version: record.version,
+            pepper: record.digest.pepper,
+            view: serde_json::to_string(&KeyView::from(record))?,
+        })
     }
 }
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Page {
     /// The keys.
     pub keys: Vec<KeyView>,
     /// Where the next page begins; None on the last one.
     pub next: Option<Cursor>,
+}
+
+/// One key that a registry found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where the list would go on after it.
+    pub at: Cursor,
+    /// Its [`Entry::view`].
+    pub view: String,
 }
 
 impl Page {
@@ -61,23 +102,23 @@ impl Page {
         query.limit.saturating_add(1)
     }
 
-    /// The page of the keys that were found, in order.
-    pub fn of(mut found: Vec<KeyView>, query: &ListQuery) -> Self {
+    /// The page of the keys that were found, in order, as JSON. The registry does not look into
+    /// what it hands on.
+    pub fn write(found: &[Found], query: &ListQuery) -> Result<String, serde_json::Error> {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let last = found.last().filter(|_| more);
-        let next = last.map(|key| Cursor { created_at: key.created_at, id: key.id.clone() });
-        Self { keys: found, next }
+        let shown = found.get(..limit).unwrap_or(found);
+        let next = shown.last().filter(|_| shown.len() < found.len()).map(|last| &last.at);
+        let views: Vec<&str> = shown.iter().map(|found| found.view.as_str()).collect();
+        let next = serde_json::to_string(&next)?;
+        Ok(format!(r#"{{"keys":[{}],"next":{next}}}"#, views.join(",")))
     }
 }
 
 /// The origins of live keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Origins {
     /// Each pattern once.
     pub origins: Vec<OriginPattern>,
     /// A live key may be used from any origin.
-    #[serde(default)]
     pub any: bool,
 }

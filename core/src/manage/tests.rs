@@ -428,15 +428,37 @@ fn a_change_for_another_version_is_a_conflict() {
 
 #[test]
 fn a_page_tells_where_the_next_one_begins() {
-    let view = |name: &str| KeyView::from(&made(&body("sk", json!({ "name": name }))).record);
+    let record = |name: &str| made(&body("sk", json!({ "name": name }))).record;
+    let all: Vec<KeyRecord> = ["a", "b", "c"].into_iter().map(record).collect();
+    let found: Vec<Found> = all
+        .iter()
+        .map(|record| Found {
+            at: Cursor { created_at: record.created_at, id: record.id.clone() },
+            view: Entry::try_from(record).unwrap().view,
+        })
+        .collect();
     let query = ListQuery::read(&query_pairs("limit=2").unwrap(), &Caller::Root).unwrap();
     assert_eq!(Page::wanted(&query), 3);
-    let all = vec![view("a"), view("b"), view("c")];
-    let page = Page::of(all.clone(), &query);
-    let next = Cursor { created_at: NOW, id: all[1].id.clone() };
-    assert_eq!(page, Page { keys: all[..2].to_vec(), next: Some(next) });
-    let last = Page::of(all[..2].to_vec(), &query);
-    assert_eq!(last, Page { keys: all[..2].to_vec(), next: None });
+    for (found, shown, next) in
+        [(&found[..], 2, Some(&found[1].at)), (&found[..2], 2, None), (&found[..0], 0, None)]
+    {
+        let page: Page = serde_json::from_str(&Page::write(found, &query).unwrap()).unwrap();
+        let views: Vec<KeyView> = all[..shown].iter().map(KeyView::from).collect();
+        assert_eq!(page, Page { keys: views, next: next.cloned() });
+    }
+}
+
+#[test]
+fn a_registry_gets_nothing_of_a_secret() {
+    let record = made(&body("pk", json!({ "tags": ["a"] }))).record;
+    let entry = Entry::try_from(&record).unwrap();
+    let text = serde_json::to_string(&RegistryRequest::Apply(vec![entry.clone()])).unwrap();
+    assert!(!text.contains("digest") && !text.contains("mac"), "{text}");
+    assert_eq!(
+        serde_json::from_str::<RegistryRequest>(&text).unwrap(),
+        RegistryRequest::Apply(vec![entry.clone()])
+    );
+    assert_eq!((entry.tags.as_str(), entry.pepper), (r#"["a"]"#, 1));
 }
 
 #[test]

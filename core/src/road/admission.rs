@@ -98,6 +98,7 @@ impl Permitted {
                     id: record.id.clone(),
                     version: record.version,
                     charges: charges.clone(),
+                    rehash: self.walk.rehash.clone(),
                 };
                 let ask = key_object(&record.family, &request);
                 let Self { walk, undeclared, corrected, .. } = self;

@@ -43,6 +43,17 @@ impl Trust {
         }
     }
 
+    /// The digest that a key of this digest moves to at its next use: one under the newest pepper.
+    /// None when it is there already. To be asked once the key is verified.
+    pub fn rehash(&self, key: &Key, digest: &Digest) -> Option<Digest> {
+        match self {
+            Self::Secrets { peppers, .. } if digest.pepper < peppers.current() => {
+                peppers.digest(key)
+            }
+            Self::Secrets { .. } | Self::Assumed => None,
+        }
+    }
+
     /// The text of a KV entry, if the gate sealed it.
     pub(super) fn open<'t>(&self, name: &str, sealed: &'t str) -> Option<&'t str> {
         match self {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::{Gate, Record};
-use crate::key::{KeyId, find_key};
+use crate::key::{Digest, KeyId, find_key};
 use crate::policy::Route;
 use crate::problem::Code;
 use crate::request::{Entropy, RequestId, RequestUrl};
@@ -110,6 +110,8 @@ pub(crate) struct Walk {
     pub(super) would_refuse: Vec<Code>,
     /// The key's id and its tenant, once the key is known.
     pub(super) key: Option<(KeyId, String)>,
+    /// The digest that the presented key moves to, when it is kept under an older pepper.
+    pub(super) rehash: Option<Digest>,
     notes: Option<Vec<Note>>,
 }
 
@@ -147,6 +149,7 @@ impl Walk {
             limits: Vec::new(),
             would_refuse: Vec::new(),
             key: None,
+            rehash: None,
             notes: (record == Record::Steps).then(Vec::new),
         };
         walk.passed(Step::RequestId, |walk| walk.id.to_string());

@@ -201,3 +201,26 @@ fn routes_can_take_the_origins_of_live_keys() {
     let wrong = get("/v1/bykeys").with("origin", OTHER).key(&page);
     assert_eq!(world.walk(&wrong).told(), (403, "origin_not_allowed"));
 }
+
+#[test]
+fn a_key_moves_to_a_newer_pepper_at_its_next_use() {
+    let mut world = World::new();
+    let key = world.server_key();
+    let two = format!("2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=,{PEPPER}");
+    world.pepper(&two);
+    let ask = get("/v1/invoices/42").key(&key);
+    assert_eq!(world.walk(&ask).told(), (0, "forward"));
+    assert_eq!((world.record(&key).digest.pepper, world.record(&key).version), (2, 2));
+    assert_eq!(world.walk(&ask).told(), (0, "forward"), "the version is new: looked at again");
+    assert_eq!(world.record(&key).version, 2, "once is enough");
+    let two = two.split_once(',').unwrap().0.to_owned();
+    world.pepper(&two);
+    world.elsewhere();
+    assert_eq!(world.walk(&ask).told(), (0, "forward"), "the old pepper can go");
+    let record = world.record(&key);
+    let refused = world.key(KeyKind::Sk, |key| {
+        key.limits = vec![];
+        key.digest = record.digest;
+    });
+    assert_eq!(world.walk(&get("/v1/tight").key(&refused)).told(), (401, "key_invalid"));
+}

@@ -210,6 +210,16 @@ impl World {
         }
     }
 
+    /// A deployment with other peppers.
+    pub(super) fn pepper(&mut self, peppers: &str) {
+        let trust = Trust::Secrets {
+            peppers: Peppers::parse(&Secret::new(peppers)).unwrap(),
+            ids: IdSecret::new(&Secret::new(ID_SECRET)).unwrap(),
+        };
+        let secrets = self.gate.secrets.clone();
+        self.gate = Rc::new(Gate::new(self.gate.policy.clone(), trust, secrets));
+    }
+
     /// A fresh isolate: the stores stay.
     pub(super) fn elsewhere(&mut self) {
         self.isolate = Isolate::default();
@@ -312,7 +322,8 @@ impl World {
             cost: 0,
             shadow: false,
         }];
-        let request = FamilyRequest::Admit { id: record.id, version: record.version, charges };
+        let request =
+            FamilyRequest::Admit { id: record.id, version: record.version, charges, rehash: None };
         let family = self.families.get_mut(key.id.as_str()).unwrap();
         match family.apply(request, self.now).0 {
             FamilyReply::Verdict(verdict) => 60 - verdict.standings()[0].remaining,
