@@ -1,7 +1,7 @@
 //! What the platform binds to the gate: every name once, and typed access. What is missing is a
 //! [`Fault`], never a panic.
 
-use js_sys::{Promise, Reflect};
+use js_sys::{Array, Function, Promise, Reflect};
 use tollgate_core::road::Fault;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -30,8 +30,19 @@ pub(crate) const ASSETS: &str = "ASSETS";
 /// The bindings without which no key can be made or used.
 pub(crate) const STORES: [&str; 4] = [KEYS, KEY, TENANT, COUNTER];
 
+/// The longest that a store may take, in milliseconds. One that hangs is one that failed.
+const PATIENCE: i32 = 10_000;
+/// The longest that a caller waits for its change to be delivered everywhere, in milliseconds.
+/// Delivery goes on without it.
+const DELIVERY_PATIENCE: i32 = 3_000;
+
 #[wasm_bindgen]
 extern "C" {
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(run: &Function, milliseconds: i32) -> JsValue;
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &JsValue);
+
     /// A namespace of Durable Objects.
     type Namespace;
     #[wasm_bindgen(method, catch, js_name = idFromName)]
@@ -76,26 +87,26 @@ pub(crate) async fn call_object(
     name: &str,
     message: &str,
 ) -> Result<String, Fault> {
-    let answer = settle(stub(env, namespace, name)?.call(message)).await?;
+    let answer = settle(stub(env, namespace, name)?.call(message), PATIENCE).await?;
     answer.as_string().ok_or_else(|| Fault(format!("{namespace} answered without a text")))
 }
 
 /// Has the object `name` of [`KEY`] deliver its outbox now.
 pub(crate) async fn flush_object(env: &JsValue, name: &str) -> Result<(), Fault> {
-    settle(stub(env, KEY, name)?.flush()).await.map(|_| ())
+    settle(stub(env, KEY, name)?.flush(), DELIVERY_PATIENCE).await.map(|_| ())
 }
 
 /// Stores an entry in [`KEYS`].
 pub(crate) async fn put_entry(env: &JsValue, name: &str, value: &str) -> Result<(), Fault> {
     let kv: Kv = binding(env, KEYS)?.unchecked_into();
-    settle(kv.put(name, value)).await.map(|_| ())
+    settle(kv.put(name, value), PATIENCE).await.map(|_| ())
 }
 
 /// Fetches a file of `www/` by its path.
 pub(crate) async fn fetch_asset(env: &JsValue, path: &str) -> Result<web_sys::Response, Fault> {
     let assets: Service = binding(env, ASSETS)?.unchecked_into();
     // The host is said because a URL has one; nobody looks at it.
-    let answer = settle(assets.fetch(&format!("http://assets{path}"))).await?;
+    let answer = settle(assets.fetch(&format!("http://assets{path}")), PATIENCE).await?;
     answer.dyn_into().map_err(|_| Fault("ASSETS answered without a Response".to_owned()))
 }
 
@@ -108,9 +119,18 @@ fn binding(env: &JsValue, name: &str) -> Result<JsValue, Fault> {
     property(env, name).ok_or_else(|| Fault(format!("the binding {name} is missing")))
 }
 
-async fn settle(started: Result<JsValue, JsValue>) -> Result<JsValue, Fault> {
+/// What was started, if it ends within `patience`.
+async fn settle(started: Result<JsValue, JsValue>, patience: i32) -> Result<JsValue, Fault> {
     let started = started.map_err(|error| fault(&error))?;
-    JsFuture::from(Promise::resolve(&started)).await.map_err(|error| fault(&error))
+    let mut timer = JsValue::UNDEFINED;
+    let late = Promise::new(&mut |_, reject| timer = set_timeout(&reject, patience));
+    let first = Promise::race(&Array::of2(&started, &late));
+    let settled = JsFuture::from(first).await;
+    clear_timeout(&timer);
+    settled.map_err(|error| {
+        // The timer rejects with nothing.
+        if error.is_undefined() { Fault("it took too long".to_owned()) } else { fault(&error) }
+    })
 }
 
 /// What JavaScript threw, for the operator's log.

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use js_sys::{Date, Reflect};
 use tollgate_core::key::{IdSecret, Peppers};
 use tollgate_core::policy::{Credential, parse_module};
-use tollgate_core::problem::{Code, MEDIA_TYPE, Problem};
+use tollgate_core::problem::{Code, Problem};
 use tollgate_core::request::Entropy;
 use tollgate_core::road::arrive::ForGate;
 use tollgate_core::road::forwarding::{Forward, UpstreamFault};
@@ -61,9 +61,9 @@ pub fn begin(request: &web_sys::Request, env: &JsValue, now: f64) -> String {
     SHELL.with_borrow_mut(|shell| {
         let gate = match shell.gate.get_or_insert_with(|| build(env)) {
             Ok(gate) => Rc::clone(gate),
-            Err(_) => return fault_command().to_json(),
+            Err(_) => return Command::Fault.to_json(),
         };
-        let Some(entropy) = entropy() else { return fault_command().to_json() };
+        let Some(entropy) = entropy() else { return Command::Fault.to_json() };
         let head = JsHead::new(request);
         let outcome = road::begin(&gate, &mut shell.isolate, &head, now, &entropy, Record::Log);
         command(shell, outcome, &head, now).to_json()
@@ -92,7 +92,7 @@ pub fn step(
                 road::resume(*paused, &mut shell.isolate, &head, &supplied, now)
             }
             // The driver steps walks that it was told to fetch for, each once.
-            Some(Walk::Forward(..) | Walk::ForGate(_)) | None => return fault_command().to_json(),
+            Some(Walk::Forward(..) | Walk::ForGate(_)) | None => return Command::Fault.to_json(),
         };
         command(shell, outcome, &head, now).to_json()
     })
@@ -104,7 +104,7 @@ pub fn upstream(walk: u32, came: &str, now: f64) -> String {
     let now = instant(now);
     SHELL.with_borrow_mut(|shell| {
         let Some(Walk::Forward(forward, sent_at)) = shell.walks.remove(&walk) else {
-            return fault_command().to_json();
+            return Command::Fault.to_json();
         };
         let took = now.since(sent_at);
         let fault = match serde_json::from_str::<FromUpstream>(came) {
@@ -208,22 +208,9 @@ fn command(shell: &mut Shell, outcome: Outcome, head: &JsHead<'_>, now: UnixMill
         Outcome::Gate(own) => Command::Gate { walk: shell.store(Walk::ForGate(own)) },
         Outcome::Forward(forward) => match forward.request(head) {
             Some(request) => Command::forward(shell.store(Walk::Forward(forward, now)), request),
-            None => fault_command(),
+            None => Command::Fault,
         },
     }
-}
-
-/// The answer of a gate that cannot stand: it refuses everything.
-fn fault_command() -> Command {
-    let headers = [
-        ("Content-Type", MEDIA_TYPE),
-        ("Cache-Control", "no-store"),
-        ("X-Content-Type-Options", "nosniff"),
-    ];
-    let headers =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let status = Code::InternalError.status();
-    Command::Answer { status, headers, body: fault_document("none"), log: None }
 }
 
 /// Reads the policy that the driver left, and the secrets that it names. What is wrong is logged

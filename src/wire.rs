@@ -13,7 +13,7 @@ use crate::bindings;
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum Command {
     /// Answer with this.
-    Answer { status: u16, headers: Vec<(String, String)>, body: String, log: Option<String> },
+    Answer { status: u16, headers: Vec<(String, String)>, body: String, log: String },
     /// Read this entry of KV, then step.
     Kv { walk: u32, name: String },
     /// Call this object, then step.
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     },
     /// The request is for the gate itself.
     Gate { walk: u32 },
+    /// Answer `internal_error`.
+    Fault,
 }
 
 /// What the driver brings back from an upstream.
@@ -71,7 +73,7 @@ impl Command {
     }
 
     pub(crate) fn answer(answer: Answer, now: UnixMillis) -> Self {
-        let log = Some(answer.log(now).to_json());
+        let log = answer.log(now).to_json();
         let headers =
             answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self::Answer { status: answer.status, headers, body: answer.body, log }

@@ -1,6 +1,6 @@
 //! The decisions as a page meets them: in Node, and in Chrome with `WASM_BINDGEN_USE_BROWSER=1`.
 #![cfg(target_arch = "wasm32")]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
 use tollgate_browser::{explain_request, inspect_key, match_address, match_origin};

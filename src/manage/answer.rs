@@ -137,6 +137,13 @@ impl Refused {
         self
     }
 
+    /// Of somebody who is known, and may not.
+    #[must_use]
+    pub(super) fn of(mut self, caller: &Caller) -> Self {
+        self.0.caller = Some(named(caller));
+        self
+    }
+
     /// With what is due to whoever paid for the answer.
     #[must_use]
     pub(super) fn by(mut self, admitted: &Admitted) -> Self {

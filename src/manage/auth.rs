@@ -28,7 +28,9 @@ pub(super) async fn authenticate(context: &Context, rights: &[Right]) -> Result<
         Credential::Root => Ok(Admitted { caller: Caller::Root, limits: Vec::new() }),
         Credential::Key(key) => {
             let record = holder_of(context, &key).await?;
-            admit(context, &key, record, rights).await
+            let caller = Caller::Key(Box::new(record.clone()));
+            let admitted = admit(context, &key, record, rights).await;
+            admitted.map_err(|refused| refused.of(&caller))
         }
     }
 }

@@ -140,7 +140,7 @@ fn every_change_stores_the_record_and_its_event_and_nothing_more() {
         (5, enable(FIRST), &[]),
         (6, update(FIRST, 3, patch.clone()), &["1 v4", "4 key.updated 1", "meta 4"]),
         (7, update(FIRST, 4, patch), &[]),
-        (8, admit(FIRST, 4), &["put default:"]),
+        (8, admit(FIRST, 4), &["put default:60:"]),
         (9, admit(FIRST, 4), &[]),
         (
             10,

@@ -25,7 +25,7 @@ impl fmt::Debug for LeakGuard {
 }
 
 impl LeakGuard {
-    /// Watches for these values. Those under [`MIN_SECRET`] bytes are not watched for.
+    /// Watches for these values. Those under 16 bytes are not watched for.
     pub fn new<'s>(values: impl IntoIterator<Item = &'s Secret>) -> Self {
         let values = values.into_iter().filter(|value| value.expose().len() >= MIN_SECRET);
         Self(values.flat_map(spellings).collect())

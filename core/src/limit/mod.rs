@@ -213,7 +213,9 @@ struct LimitText {
 
 /// A text is no name of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a limit's name: use 1 to 32 lower-case letters, digits, `_` and `-`")]
+#[error(
+    "`{0}` is not a limit's name: use 1 to 32 lower-case letters, digits, `_` and `-`, not beginning with `route-`"
+)]
 pub struct LimitNameError(String);
 
 impl TryFrom<LimitText> for Limit {
@@ -228,9 +230,15 @@ impl TryFrom<LimitText> for Limit {
     }
 }
 
-/// True for 1 to 32 of `[a-z0-9_-]`: what can stand in a header and in a storage key as it is.
+/// What a route's limit is told with when the key has one of the same name. No limit's own name
+/// begins so.
+pub const ROUTE_PREFIX: &str = "route-";
+
+/// True for 1 to 32 of `[a-z0-9_-]`, not beginning with [`ROUTE_PREFIX`]: what can stand in a header
+/// and in a storage key as it is.
 pub fn valid_limit_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len())
+        && !name.starts_with(ROUTE_PREFIX)
         && name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))

@@ -197,12 +197,13 @@ impl Windows {
 impl Charge {
     /// The name of its row: the limit's name, which has no colon, and the bucket.
     pub(crate) fn row(&self) -> String {
-        let Self { limit, bucket, .. } = self;
+        let Self { limit, bucket, rate, .. } = self;
+        let window = rate.window().ceil_secs();
         if bucket.len() <= MAX_BUCKET && !bucket.starts_with('#') {
-            return format!("{limit}:{bucket}");
+            return format!("{limit}:{window}:{bucket}");
         }
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(bucket.as_bytes()));
-        format!("{limit}:#{hash}")
+        format!("{limit}:{window}:#{hash}")
     }
 }
 

@@ -73,7 +73,9 @@ impl Credential {
     /// # Errors
     /// Step 6 of the road, and a root token or none from a browser.
     pub fn read(sent: Sent<'_>, root: Option<&Secret>, ground: Ground<'_>) -> Result<Self, Failed> {
-        let bearer = sent.authorization.and_then(|value| value.strip_prefix("Bearer "));
+        let words = sent.authorization.and_then(|value| value.split_once(' '));
+        let bearer = words.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let bearer = bearer.map(|(_, token)| token);
         let is_root = root.zip(bearer).is_some_and(|(root, sent)| root_token_fits(root, sent));
         if is_root && sent.x_api_key.is_none() {
             return match sent.origin {

@@ -25,6 +25,9 @@ pub enum Place {
     Nowhere,
 }
 
+/// Folders that people may name without their slash.
+const FOLDERS: [&str; 2] = ["/_tollgate/demo", "/_tollgate/errors"];
+
 impl Place {
     /// The place of a path in its one form. Management and pages are on the admin host alone.
     pub fn of(path: &str, on_admin_host: bool) -> Self {
@@ -43,16 +46,12 @@ impl Place {
         if path.starts_with(BASE) {
             return if on_admin_host { Self::Api } else { Self::Nowhere };
         }
-        let Some(file) = path.strip_prefix("/_tollgate") else { return Self::Nowhere };
-        if let Some(asset) = asset(file, on_admin_host) {
-            return Self::File(asset);
+        if FOLDERS.contains(&path) {
+            let folder = Self::of(&format!("{path}/"), on_admin_host);
+            return if folder == Self::Nowhere { folder } else { Self::Folder(format!("{path}/")) };
         }
-        let folder = format!("{file}/");
-        match file.rsplit('/').next() {
-            Some(name) if !name.is_empty() && !name.contains('.') => asset(&folder, on_admin_host)
-                .map_or(Self::Nowhere, |_| Self::Folder(format!("{path}/"))),
-            _ => Self::Nowhere,
-        }
+        let file = path.strip_prefix("/_tollgate").and_then(|file| asset(file, on_admin_host));
+        file.map_or(Self::Nowhere, Self::File)
     }
 }
 
@@ -72,6 +71,8 @@ mod tests {
             ("/_tollgate/errors/nonsense", false, Place::Nowhere),
             ("/_tollgate/v1/keys", true, Place::Api),
             ("/_tollgate/v1/keys", false, Place::Nowhere),
+            ("/_tollgate/v1", true, Place::Nowhere),
+            ("/_tollgate/errors", false, Place::Folder("/_tollgate/errors/".into())),
             ("/_tollgate/demo/settings.json", true, file("/demo/settings.json")),
             ("/_tollgate/demo/settings.json", false, Place::Nowhere),
             ("/_tollgate/demo/", true, file("/demo/")),

@@ -150,7 +150,9 @@ pub(super) fn read_module(text: &str) -> Result<Node, String> {
         serde_json::from_str(text).map_err(|error| format!("the module is not JSON: {error}"))?;
     let version = json.get(MODULE_MARK).ok_or("the module is not one that `policy build` made")?;
     if version.as_u64() != Some(MODULE_VERSION) {
-        return Err(format!("the module has form {version}, this gate reads {MODULE_VERSION}"));
+        return Err(format!(
+            "the module is of version {version}, this gate reads {MODULE_VERSION}"
+        ));
     }
     json.get(MODULE_SOURCE).map(Node::from_json).ok_or("the module has no `source`".to_owned())
 }

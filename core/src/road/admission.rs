@@ -10,7 +10,9 @@ use super::{Ask, Next, ObjectClass, Supplied};
 use crate::family::{FamilyReply, FamilyRequest};
 use crate::header::name;
 use crate::key::{KeyKind, KeyRecord};
-use crate::limit::{Charge, Limit, LimitBy, Rate, Standing, Verdict, rate_limit_headers};
+use crate::limit::{
+    Charge, Limit, LimitBy, ROUTE_PREFIX, Rate, Standing, Verdict, rate_limit_headers,
+};
 use crate::policy::{Policy, Route, ShadowCheck};
 use crate::problem::{Code, Problem};
 use crate::time::{Millis, UnixMillis};
@@ -177,7 +179,8 @@ pub(crate) fn own_limits(record: &KeyRecord, policy: &Policy) -> Vec<Limit> {
 
 /// All limits of a request under names that differ. A limit of the route that a key has as its
 /// own, word for word, is one limit. One of the same name but another rate is told and counted as
-/// `route-NAME`, so that the key's own has the same name on every route.
+/// `route-NAME`, so that the key's own has the same name on every route. No limit is ever left out:
+/// the policy and the management API keep names that begin with `route-` free for this.
 fn named(own: Vec<Limit>, route: &Route) -> Vec<(String, Limit)> {
     let mut all: Vec<(String, Limit)> =
         own.into_iter().map(|limit| (limit.name.clone(), limit)).collect();
@@ -185,11 +188,11 @@ fn named(own: Vec<Limit>, route: &Route) -> Vec<(String, Limit)> {
         if all.iter().any(|(_, known)| known == limit) {
             continue;
         }
-        let taken = all.iter().any(|(name, _)| *name == limit.name);
-        let name = if taken { format!("route-{}", limit.name) } else { limit.name.clone() };
-        if !all.iter().any(|(known, _)| *known == name) {
-            all.push((name, limit.clone()));
+        let mut name = limit.name.clone();
+        while all.iter().any(|(taken, _)| *taken == name) {
+            name.insert_str(0, ROUTE_PREFIX);
         }
+        all.push((name, limit.clone()));
     }
     all
 }

@@ -220,6 +220,11 @@ impl Arrived {
                 return Err(walk.refuse(Step::Route, problem));
             }
         };
+        if undeclared && matches!(walk.method.as_str(), "GET" | "HEAD") {
+            // Its content means nothing (RFC 9110 section 9.3.1), and no fetch could send it on.
+            let problem = malformed("a GET request has a body of undeclared length");
+            return Err(walk.refuse(Step::Route, problem));
+        }
         walk.passed(Step::Route, |_| format!("route {} ({})", route.name, route.path));
         Ok(Routed { walk, too_large, undeclared })
     }

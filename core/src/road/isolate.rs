@@ -34,7 +34,7 @@ pub struct Isolate {
     order: VecDeque<KeyId>,
     pub(super) denials: DenialCache,
     budgets: Budgets,
-    origins: Option<(Vec<OriginPattern>, UnixMillis)>,
+    origins: Option<(Origins, UnixMillis)>,
 }
 
 #[derive(Debug)]
@@ -45,9 +45,12 @@ struct Cached {
 }
 
 /// What the registry answers.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Origins {
     origins: Vec<OriginPattern>,
+    /// A live key may be used from any origin.
+    #[serde(default)]
+    any: bool,
 }
 
 impl Default for Isolate {
@@ -122,14 +125,15 @@ impl Isolate {
 
     /// Whether a live key lists this origin; None when that has to be asked.
     pub(super) fn listed_by_a_key(&self, origin: &str, now: UnixMillis) -> Option<bool> {
-        let (patterns, at) = self.origins.as_ref()?;
-        (now.since(*at) < ORIGINS_AGE).then(|| patterns.iter().any(|p| p.matches(origin)))
+        let (listed, at) = self.origins.as_ref()?;
+        let matches = || listed.any || listed.origins.iter().any(|p| p.matches(origin));
+        (now.since(*at) < ORIGINS_AGE).then(matches)
     }
 
     /// Takes the registry's answer; false when it makes no sense.
     pub(super) fn set_origins(&mut self, text: &str, now: UnixMillis) -> bool {
         match serde_json::from_str::<Origins>(text) {
-            Ok(Origins { origins }) => {
+            Ok(origins) => {
                 self.origins = Some((origins, now));
                 true
             }

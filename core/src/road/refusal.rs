@@ -117,8 +117,8 @@ impl Walk {
         headers
     }
 
-    /// `WWW-Authenticate` of RFC 6750 section 3: on every 401, on a missing scope, and on two
-    /// credentials at once. Without any credential it carries no error (section 3.1).
+    /// `WWW-Authenticate` of RFC 6750 section 3: on every 401 and on a missing scope. Without any
+    /// credential it carries no error (section 3.1).
     fn challenge(&self, problem: &Problem) -> Option<(&'static str, String)> {
         let realm = &self.gate.policy.gate.realm;
         let code = problem.code;

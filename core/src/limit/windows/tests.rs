@@ -116,19 +116,19 @@ fn standings_say_when_more_is_left() {
 #[test]
 fn rows_are_named_by_limit_and_bucket() {
     for (bucket, row) in [
-        ("", "default:"),
-        ("192.0.2.1", "default:192.0.2.1"),
-        ("2001:db8:1:2::/64", "default:2001:db8:1:2::/64"),
+        ("", "default:60:"),
+        ("192.0.2.1", "default:60:192.0.2.1"),
+        ("2001:db8:1:2::/64", "default:60:2001:db8:1:2::/64"),
         (
             "1234567890123456789012345678901234567890123",
-            "default:1234567890123456789012345678901234567890123",
+            "default:60:1234567890123456789012345678901234567890123",
         ),
         // What is longer, or would look like a hash, stands as its SHA-256.
         (
             "12345678901234567890123456789012345678901234",
-            "default:#ltWBENPDEHeXCuEZfPUaO1FS27JBfHnemlm_L2K21Dw",
+            "default:60:#ltWBENPDEHeXCuEZfPUaO1FS27JBfHnemlm_L2K21Dw",
         ),
-        ("#", "default:#M0NZuQ7-112l8K2h1eayVvSmvQrufrOcD5AYKgIf_Is"),
+        ("#", "default:60:#M0NZuQ7-112l8K2h1eayVvSmvQrufrOcD5AYKgIf_Is"),
     ] {
         assert_eq!(charge("default", bucket, 1).row(), row);
     }
@@ -145,8 +145,8 @@ fn what_is_stored_brings_everything_back() {
     assert_eq!(
         writes,
         [
-            ("default:".to_owned(), Some("[1000,60000,0,1,-7500,1]".to_owned())),
-            ("visitor:a".to_owned(), Some("[1000,60000,0,1,-7500,1]".to_owned())),
+            ("default:60:".to_owned(), Some("[1000,60000,0,1,-7500,1]".to_owned())),
+            ("visitor:60:a".to_owned(), Some("[1000,60000,0,1,-7500,1]".to_owned())),
         ]
     );
     assert_eq!(windows.take_writes(), [], "once");
@@ -166,7 +166,7 @@ fn what_is_stored_brings_everything_back() {
 
 #[test]
 fn a_damaged_row_has_no_room_for_one_window() {
-    let rows = [("default:".to_owned(), "[".to_owned())];
+    let rows = [("default:60:".to_owned(), "[".to_owned())];
     let mut windows = Windows::restore(rows, at(1_000));
     let refused = windows.charge(&[charge("default", "", 60)], at(1_000));
     assert_eq!((left(&refused), refused.retry_after()), (vec![0], Some(Millis::minutes(1))));
@@ -180,10 +180,10 @@ fn empty_counts_are_forgotten_and_their_rows_deleted() {
     let _ = windows.charge(&[charge("visitor", "a", 60)], at(10));
     let _ = windows.take_writes();
     windows.sweep(at(60_000));
-    assert_eq!(windows.take_writes(), [("default:".to_owned(), None)]);
+    assert_eq!(windows.take_writes(), [("default:60:".to_owned(), None)]);
     assert_eq!(windows.len(), 1);
     windows.settle(at(60_010));
-    assert_eq!(windows.take_writes(), [("visitor:a".to_owned(), None)], "and not written again");
+    assert_eq!(windows.take_writes(), [("visitor:60:a".to_owned(), None)], "and not written again");
     assert!(windows.is_empty());
 }
 

@@ -35,9 +35,11 @@ fn credentials_are_told_apart_without_a_store() {
     let ak = made(&body("ak", json!({}))).secret;
     let sk = made(&body("sk", json!({}))).secret;
     let bearer = format!("Bearer {}", ak.expose());
+    let lower = format!("bearer {ROOT}");
     let wrong = format!("Bearer {ROOT}x");
     let foreign = ak.expose().replacen("tg_", "xy_", 1);
     for (authorization, x_api_key, origin, expected, reason) in [
+        (Some(lower.as_str()), None, None, Ok("root"), "a scheme has no case"),
         (Some(root.as_str()), None, None, Ok("root"), "the root token"),
         (
             Some(root.as_str()),

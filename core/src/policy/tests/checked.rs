@@ -254,7 +254,7 @@ fn a_module_is_read_back_as_the_same_policy_and_checked_again() {
         ("", "the module is not JSON: EOF while parsing a value at line 1 column 0"),
         ("{}", "the module is not one that `policy build` made"),
         ("[]", "the module is not one that `policy build` made"),
-        (r#"{"tollgate_policy":2,"source":{}}"#, "the module has form 2, this gate reads 1"),
+        (r#"{"tollgate_policy":2,"source":{}}"#, "the module is of version 2, this gate reads 1"),
         (r#"{"tollgate_policy":1}"#, "the module has no `source`"),
     ] {
         let errors = parse_module(text, NOW).unwrap_err();

@@ -152,3 +152,21 @@ fn answers_to_a_key_in_grace_announce_its_end() {
     world.pass(Millis::hours(48));
     assert_eq!(world.walk(&get("/v1/tight").key(&key)).told(), (401, "key_expired"));
 }
+
+#[test]
+fn no_name_of_a_key_s_own_limit_drops_a_limit_of_the_route() {
+    let mut world = World::new();
+    let own = |name: &str| Limit {
+        name: name.into(),
+        rate: Rate::new(1_000, Millis::secs(1)).unwrap(),
+        by: LimitBy::Key,
+    };
+    // Names that begin with `route-` are refused where keys are made; a record is believed.
+    let key = world.key(KeyKind::Sk, |record| record.limits = vec![own("tight"), own("x")]);
+    let ask = get("/v1/tight").key(&key);
+    for _ in 0..2 {
+        assert_eq!(world.walk(&ask).told(), (0, "forward"));
+    }
+    assert_eq!(world.walk(&ask).told(), (429, "rate_limited"));
+    assert!(!crate::limit::valid_limit_name("route-tight"));
+}

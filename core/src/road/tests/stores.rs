@@ -200,6 +200,13 @@ fn routes_can_take_the_origins_of_live_keys() {
     assert!(relayed.set.contains(&("Access-Control-Allow-Origin", OTHER.to_owned())));
     let wrong = get("/v1/bykeys").with("origin", OTHER).key(&page);
     assert_eq!(world.walk(&wrong).told(), (403, "origin_not_allowed"));
+    world.key(KeyKind::Pk, |record| record.allow_any_origin = true);
+    world.pass(Millis::secs(60));
+    assert_eq!(
+        world.walk(&preflight("https://anywhere.example")).told(),
+        (204, ""),
+        "one lists all"
+    );
 }
 
 #[test]

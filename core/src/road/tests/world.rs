@@ -370,8 +370,10 @@ impl World {
             ObjectClass::Tenant => {
                 assert_eq!((name, message), (origin::REGISTRY_OF_ALL, origin::ORIGINS_MESSAGE));
                 let all = self.families.values().flat_map(FamilyState::records);
-                let origins: Vec<_> = all.flat_map(|record| record.origins.clone()).collect();
-                serde_json::to_string(&json!({ "origins": origins }))
+                let all: Vec<_> = all.collect();
+                let any = all.iter().any(|record| record.allow_any_origin);
+                let origins: Vec<_> = all.iter().flat_map(|r| r.origins.clone()).collect();
+                serde_json::to_string(&json!({ "origins": origins, "any": any }))
             }
             ObjectClass::Counter => {
                 let CounterRequest::Charge { charges } = serde_json::from_str(message).unwrap();
