@@ -20,12 +20,15 @@ const wasm = entry.prototype;
 // The panic hook sets `criticalError`; from then on nothing that waits inside Wasm will go on.
 const state = globalThis.__worker_init_state;
 let critical = state.criticalError;
-let panicked = Promise.withResolvers();
+/** Those who wait inside Wasm, each with a promise of its own request: workerd lets no other one settle. */
+const waiting = new Set();
 Object.defineProperty(state, "criticalError", {
   get: () => critical,
   set(value) {
     critical = value;
-    if (value) panicked.resolve(PANIC);
+    if (!value) return;
+    for (const stop of waiting) stop(PANIC);
+    waiting.clear();
   },
 });
 const PANIC = Symbol("panic");
@@ -35,7 +38,6 @@ let generation = 0;
 function restart() {
   if (!critical) return;
   generation += 1;
-  panicked = Promise.withResolvers();
   new Restart();
 }
 
@@ -92,10 +94,10 @@ async function drive(request, env, ctx) {
           break;
         }
         case "forward": {
-          const { response, came, settle } = await send(command, request);
+          const { response, came, signal, settle } = await send(command, request, ctx);
           alive();
           command = next(wasm.roadUpstream(walk, JSON.stringify(came), Date.now()));
-          if (command.do === "relay") return relay(command, response, settle);
+          if (command.do === "relay") return relay(command, response, ctx, signal, settle);
           settle();
           await response?.body?.cancel();
           break;
@@ -103,11 +105,12 @@ async function drive(request, env, ctx) {
         case "gate": {
           const own = walk;
           walk = 0;
-          const answer = await Promise.race([wasm.gateAnswer(own, request, env, ctx), panicked.promise]);
-          return answer === PANIC ? fault("panic") : answer;
+          return await settled(wasm.gateAnswer(own, request, env, ctx));
         }
+        case "fault":
+          return fault("the gate refuses everything: its log says why");
         case "answer":
-          if (command.log) console.log(command.log);
+          console.log(command.log);
           return new Response(command.body || null, command);
       }
     }
@@ -127,7 +130,7 @@ async function attempt(promise) {
 }
 
 /** Sends the request natively, its body as the stream that it is. */
-async function send(command, request) {
+async function send(command, request, ctx) {
   const abort = new AbortController();
   let late = false;
   let timer = setTimeout(() => {
@@ -139,47 +142,85 @@ async function send(command, request) {
   for (const name of command.remove) headers.delete(name);
   for (const [name, value] of command.set) headers.set(name, value);
   const init = { headers, redirect: "manual", signal: abort.signal };
-  const counted = command.cap === null ? null : capped(command.cap);
-  if (counted) init.body = request.body.pipeThrough(counted.stream);
+  const counted = command.cap === null ? null : capped(request.body, command.cap, abort);
+  if (counted) {
+    init.body = counted.readable;
+    ctx.waitUntil(counted.done);
+  }
   try {
     const response = await fetch(new Request(command.url, new Request(request, init)));
     settle();
+    // No Response can be made of such a status: 101 without having asked, or a number beyond HTTP's.
+    if (response.status < 200 || response.status > 599) throw new Error("no status of an answer");
     // The whole answer is bounded as well, so that no open stream outlives a revoked key for long.
     timer = setTimeout(() => abort.abort(), command.max_stream);
     return {
       response,
       came: { answered: { status: response.status, headers: [...response.headers] } },
+      signal: abort.signal,
       settle,
     };
   } catch {
     settle();
+    abort.abort();
     const came = counted?.over() ? "body_too_large" : late ? "timeout" : "unreachable";
     return { response: null, came, settle };
   }
 }
 
-/** Counts a body of undeclared length and breaks it off at the cap. */
-function capped(cap) {
+/**
+ * Counts a body of undeclared length and breaks it off at the cap.
+ *
+ * A stream that ends in an error reaches the upstream as a body that is whole: workerd writes the last
+ * chunk all the same. So a body that is over the cap, or that the client broke off, is never ended
+ * here; the whole exchange with the upstream is.
+ */
+function capped(body, cap, abort) {
   let size = 0;
-  const stream = new TransformStream({
-    transform(chunk, controller) {
-      size += chunk.byteLength;
-      if (size > cap) controller.error(new Error("the body is over the cap"));
-      else controller.enqueue(chunk);
-    },
-  });
-  return { stream, over: () => size > cap };
+  const { readable, writable } = new IdentityTransformStream();
+  const pump = async () => {
+    const reader = body.getReader({ mode: "byob" });
+    const writer = writable.getWriter();
+    for (let buffer = new ArrayBuffer(64 * 1024); ; ) {
+      const part = await reader.read(new Uint8Array(buffer)).catch(() => null);
+      if (part?.done) return writer.close().catch(() => {});
+      size += part?.value.byteLength ?? 0;
+      if (part === null || size > cap) return abort.abort();
+      try {
+        await writer.write(part.value);
+      } catch {
+        // The upstream wants no more of it.
+        return reader.cancel().catch(() => {});
+      }
+      buffer = part.value.buffer;
+    }
+  };
+  return { readable, done: pump(), over: () => size > cap };
+}
+
+/** So long an answer ends soon enough by itself. */
+const SHORT = 64 * 1024;
+
+/** The body of an answer, within the time that it has. What passes natively outlives every timer. */
+function bounded({ body, headers }, ctx, signal, settle) {
+  const length = headers.get("content-length");
+  if (!body || (length !== null && Number(length) <= SHORT)) {
+    settle();
+    return body;
+  }
+  const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(BigInt(length));
+  ctx.waitUntil(body.pipeTo(writable, { signal }).catch(() => {}).finally(settle));
+  return readable;
 }
 
 /** The upstream's answer, its headers edited, its body the stream that it is. */
-function relay(command, response, settle) {
-  const answer = new Response(response.body, response);
+function relay(command, response, ctx, signal, settle) {
+  const answer = new Response(bounded(response, ctx, signal, settle), response);
   const { headers } = answer;
   for (const name of command.remove) headers.delete(name);
   for (const [name, value] of command.set) headers.set(name, value);
   for (const cookie of command.cookies) headers.append("set-cookie", cookie);
   if (command.vary) headers.append("vary", command.vary);
-  if (!response.body) settle();
   console.log(command.log);
   return answer;
 }
@@ -208,9 +249,16 @@ const wrapped = (Inner) =>
 
 /** What a Rust future gives, or an error as soon as a panic leaves it hanging. */
 async function settled(promise) {
-  const value = await Promise.race([promise, panicked.promise]);
-  if (value === PANIC) throw new Error("the module was restarted");
-  return value;
+  const { promise: panic, resolve } = Promise.withResolvers();
+  waiting.add(resolve);
+  if (critical) resolve(PANIC);
+  try {
+    const value = await Promise.race([promise, panic]);
+    if (value === PANIC) throw new Error("the module was restarted");
+    return value;
+  } finally {
+    waiting.delete(resolve);
+  }
 }
 
 export class KeyObject extends wrapped(Key) {}

@@ -1,7 +1,7 @@
-// A small client for pages that call backends through the gate. It needs nothing else: copy it, or
-// import it from the gate. The key it sends is a publishable one (pk), which anyone may read.
+// A small client for pages that call backends through the gate. It needs nothing else: copy it to
+// your pages. The key it sends is a publishable one (pk), which anyone may read.
 //
-//   import { tollgate } from "https://gate.example.com/_tollgate/tollgate.js";
+//   import { tollgate } from "./tollgate.js";
 //   const gate = tollgate({ api: "https://api.example.com", key: "tg_prod_pk_…" });
 //   const answer = await gate.call("/v1/invoices");
 //   if (answer.problem?.code === "rate_limited") await sleep(answer.retryAfter * 1000);
