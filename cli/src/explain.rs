@@ -11,7 +11,7 @@ use tollgate_core::request::Entropy;
 use tollgate_core::road::Verdict;
 use tollgate_core::time::UnixMillis;
 
-use crate::{clock, policy};
+use crate::{clock, policy, record};
 
 /// Tell what the gate would do with a request, step by step, without sending it.
 ///
@@ -25,7 +25,7 @@ pub(crate) struct ExplainArgs {
     /// The environment of the policy that the request meets.
     #[arg(long, value_name = "NAME")]
     environment: String,
-    /// The record of the key that makes the request; its secret is not needed.
+    /// The key that makes the request, as `keys show ID --json` prints it; no secret is needed.
     #[arg(long, value_name = "RECORD.json")]
     key: Option<PathBuf>,
     /// The time, in seconds since 1970; now if left out.
@@ -53,8 +53,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let record = args.key.as_ref().map(|path| -> Result<KeyRecord> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} is not a key's record", path.display()))
+        record::read(&text).with_context(|| format!("{} is not a key's record", path.display()))
     });
     let record = record.transpose()?;
     let request: Request = serde_json::from_str(&policy::read(&args.request)?).context(

@@ -5,10 +5,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod client;
 mod clock;
 mod explain;
+mod key;
+mod keys;
 mod matching;
 mod policy;
+mod record;
 mod suffixes;
 mod toml_source;
 
@@ -33,6 +37,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     Explain(explain::ExplainArgs),
     Match(matching::MatchArgs),
+    Key(key::KeyArgs),
+    Keys(keys::KeysArgs),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +55,8 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Policy(args) => policy::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Match(args) => Ok(matching::run(args)),
+        Command::Key(args) => key::run(args),
+        Command::Keys(args) => keys::run(args),
     }
 }
 
