@@ -117,7 +117,7 @@ describe("the page", () => {
       origins: [new URL(gate.admin()).origin],
     });
     assert.equal(made.status, 201, made.text);
-    key = made.body.key;
+    key = made.body.secret;
     settings({ api: new URL(gate.url()).origin, key, other_origin: other() });
     browser = await chromium.launch({
       executablePath: process.env.TOLLGATE_CHROME ?? "/usr/bin/chromium",

@@ -2,7 +2,7 @@
 //
 //   const gate = await startGate({ policy: `version = 1 …` });
 //   const { body } = await gate.api("POST", "keys", { … });
-//   const answer = await gate.request({ path: "/v1/invoices/1", headers: { "X-Api-Key": body.key } });
+//   const answer = await gate.request({ path: "/v1/invoices/1", headers: { "X-Api-Key": body.secret } });
 //   await gate.stop();
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent } from "node:http";

@@ -38,7 +38,9 @@ export function exchange(port, bytes, { patience = PATIENCE, end = true } = {}) 
   });
 }
 
-function parse(got) {
+function parse(all) {
+  // Interim answers, such as 100 Continue, come before the one that counts.
+  const got = all.replace(/^(HTTP\/1\.1 1\d\d [^\r]*\r\n(?:[^\r]+\r\n)*\r\n)+/, "");
   const end = got.indexOf("\r\n\r\n");
   const first = got.match(/^HTTP\/1\.[01] (\d{3})/);
   if (end < 0 || !first) return undefined;
