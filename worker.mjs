@@ -94,12 +94,16 @@ async function drive(request, env, ctx) {
           break;
         }
         case "forward": {
-          const { response, came, signal, settle } = await send(command, request, ctx);
-          alive();
-          command = next(wasm.roadUpstream(walk, JSON.stringify(came), Date.now()));
-          if (command.do === "relay") return relay(command, response, ctx, signal, settle);
-          settle();
-          await response?.body?.cancel();
+          const sent = await send(command, request, ctx);
+          try {
+            alive();
+            command = next(wasm.roadUpstream(walk, JSON.stringify(sent.came), Date.now()));
+            if (command.do === "relay") return relay(command, sent, ctx);
+          } catch (error) {
+            sent.exchange.break();
+            throw error;
+          }
+          sent.exchange.break();
           break;
         }
         case "gate": {
@@ -112,6 +116,8 @@ async function drive(request, env, ctx) {
         case "answer":
           console.log(command.log);
           return new Response(command.body || null, command);
+        default:
+          throw new Error(`no such command: ${command.do}`);
       }
     }
   } finally {
@@ -131,61 +137,107 @@ async function attempt(promise) {
 
 /** Sends the request natively, its body as the stream that it is. */
 async function send(command, request, ctx) {
-  const abort = new AbortController();
-  let late = false;
-  let timer = setTimeout(() => {
-    late = true;
-    abort.abort();
-  }, command.timeout);
-  const settle = () => clearTimeout(timer);
-  const headers = new Headers(request.headers);
-  for (const name of command.remove) headers.delete(name);
-  for (const [name, value] of command.set) headers.set(name, value);
-  const init = { headers, redirect: "manual", signal: abort.signal };
-  const counted = command.cap === null ? null : capped(request.body, command.cap, abort);
-  if (counted) {
-    init.body = counted.readable;
-    ctx.waitUntil(counted.done);
-  }
+  const exchange = new Exchange(command);
   try {
-    const response = await fetch(new Request(command.url, new Request(request, init)));
-    settle();
+    const headers = new Headers(request.headers);
+    for (const name of command.remove) headers.delete(name);
+    for (const [name, value] of command.set) headers.set(name, value);
+    // An answer is for one key: no cache on the way may keep it for another. Its bytes pass as they
+    // came, compressed or not.
+    const how = { cache: "no-store", encodeResponseBody: "manual" };
+    const init = { headers, redirect: "manual", signal: exchange.signal, ...how };
+    const body = outgoing(request, command.cap, exchange);
+    if (body) {
+      init.body = body.readable;
+      ctx.waitUntil(body.done);
+    } else {
+      exchange.answerWithin(command.timeout);
+    }
+    const response = await fetch(new Request(command.url, new Request(request, init)), how);
     // No Response can be made of such a status: 101 without having asked, or a number beyond HTTP's.
     if (response.status < 200 || response.status > 599) throw new Error("no status of an answer");
-    // The whole answer is bounded as well, so that no open stream outlives a revoked key for long.
-    timer = setTimeout(() => abort.abort(), command.max_stream);
-    return {
-      response,
-      came: { answered: { status: response.status, headers: [...response.headers] } },
-      signal: abort.signal,
-      settle,
-    };
+    exchange.endWithin(command.max_stream);
+    return { exchange, response, came: { answered: { status: response.status, headers: [...response.headers] } } };
   } catch {
-    settle();
-    abort.abort();
-    const came = counted?.over() ? "body_too_large" : late ? "timeout" : "unreachable";
-    return { response: null, came, settle };
+    exchange.break();
+    return { exchange, response: null, came: exchange.fault };
   }
 }
 
+/** One request to an upstream and its answer: what it may take, and why it was broken off. */
+class Exchange {
+  fault = "unreachable";
+  #abort = new AbortController();
+  #timer;
+  #timeout;
+
+  constructor({ timeout, max_stream }) {
+    this.#timeout = timeout;
+    // Until the body is sent, only the whole exchange is bounded: the backend cannot answer yet.
+    this.endWithin(max_stream);
+  }
+  get signal() {
+    return this.#abort.signal;
+  }
+  /** The request is sent whole: from here on the first byte of the answer is waited for. */
+  sent() {
+    if (this.#timeout !== undefined) this.answerWithin(this.#timeout);
+  }
+  answerWithin(ms) {
+    this.#timeout = undefined;
+    this.#set(ms, "timeout");
+  }
+  endWithin(ms) {
+    this.#set(ms, "timeout");
+  }
+  #set(ms, fault) {
+    this.settle();
+    this.#timer = setTimeout(() => this.break(fault), ms);
+  }
+  break(fault = this.fault) {
+    this.settle();
+    this.fault = fault;
+    this.#abort.abort();
+  }
+  settle() {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** So long a body is sent, or ends, soon enough by itself to pass natively. */
+const SHORT = 64 * 1024;
+
+/** The declared length of a body, or null. */
+function declared(headers) {
+  const length = headers.get("content-length");
+  return length !== null && /^\d+$/.test(length) ? Number(length) : null;
+}
+
 /**
- * Counts a body of undeclared length and breaks it off at the cap.
+ * The body that goes out, where it has to be watched: how long it is, or when it is all sent. Null for
+ * none and for a short one, which goes as it is.
  *
  * A stream that ends in an error reaches the upstream as a body that is whole: workerd writes the last
  * chunk all the same. So a body that is over the cap, or that the client broke off, is never ended
  * here; the whole exchange with the upstream is.
  */
-function capped(body, cap, abort) {
-  let size = 0;
-  const { readable, writable } = new IdentityTransformStream();
+function outgoing(request, cap, exchange) {
+  const length = declared(request.headers);
+  if (!request.body || (cap === null && (length === null || length <= SHORT))) return null;
+  const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(length);
   const pump = async () => {
-    const reader = body.getReader({ mode: "byob" });
+    const reader = request.body.getReader({ mode: "byob" });
     const writer = writable.getWriter();
+    let size = 0;
     for (let buffer = new ArrayBuffer(64 * 1024); ; ) {
       const part = await reader.read(new Uint8Array(buffer)).catch(() => null);
-      if (part?.done) return writer.close().catch(() => {});
-      size += part?.value.byteLength ?? 0;
-      if (part === null || size > cap) return abort.abort();
+      if (part?.done) {
+        exchange.sent();
+        return writer.close().catch(() => {});
+      }
+      if (part === null) return exchange.break();
+      size += part.value.byteLength;
+      if (cap !== null && size > cap) return exchange.break("body_too_large");
       try {
         await writer.write(part.value);
       } catch {
@@ -195,32 +247,30 @@ function capped(body, cap, abort) {
       buffer = part.value.buffer;
     }
   };
-  return { readable, done: pump(), over: () => size > cap };
+  return { readable, done: pump() };
 }
 
-/** So long an answer ends soon enough by itself. */
-const SHORT = 64 * 1024;
-
 /** The body of an answer, within the time that it has. What passes natively outlives every timer. */
-function bounded({ body, headers }, ctx, signal, settle) {
-  const length = headers.get("content-length");
-  if (!body || (length !== null && Number(length) <= SHORT)) {
-    settle();
+function bounded({ body, headers }, ctx, exchange) {
+  const length = declared(headers);
+  if (!body || (length !== null && length <= SHORT)) {
+    exchange.settle();
     return body;
   }
-  const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(BigInt(length));
-  ctx.waitUntil(body.pipeTo(writable, { signal }).catch(() => {}).finally(settle));
+  const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(length);
+  const piped = body.pipeTo(writable, { signal: exchange.signal });
+  ctx.waitUntil(piped.catch(() => {}).finally(() => exchange.settle()));
   return readable;
 }
 
 /** The upstream's answer, its headers edited, its body the stream that it is. */
-function relay(command, response, ctx, signal, settle) {
-  const answer = new Response(bounded(response, ctx, signal, settle), response);
-  const { headers } = answer;
-  for (const name of command.remove) headers.delete(name);
-  for (const [name, value] of command.set) headers.set(name, value);
-  for (const cookie of command.cookies) headers.append("set-cookie", cookie);
-  if (command.vary) headers.append("vary", command.vary);
+function relay(command, { exchange, response }, ctx) {
+  const { status, statusText, headers } = response;
+  const body = bounded(response, ctx, exchange);
+  const answer = new Response(body, { status, statusText, headers, encodeBody: "manual" });
+  for (const name of command.remove) answer.headers.delete(name);
+  for (const [name, value] of command.set) answer.headers.set(name, value);
+  for (const [name, value] of command.append) answer.headers.append(name, value);
   console.log(command.log);
   return answer;
 }

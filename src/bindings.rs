@@ -119,8 +119,11 @@ fn binding(env: &JsValue, name: &str) -> Result<JsValue, Fault> {
     property(env, name).ok_or_else(|| Fault(format!("the binding {name} is missing")))
 }
 
-/// What was started, if it ends within `patience`.
-async fn settle(started: Result<JsValue, JsValue>, patience: i32) -> Result<JsValue, Fault> {
+/// What was started, if it ends within `patience` milliseconds.
+pub(crate) async fn settle(
+    started: Result<JsValue, JsValue>,
+    patience: i32,
+) -> Result<JsValue, Fault> {
     let started = started.map_err(|error| fault(&error))?;
     let mut timer = JsValue::UNDEFINED;
     let late = Promise::new(&mut |_, reject| timer = set_timeout(&reject, patience));

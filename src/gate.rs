@@ -11,19 +11,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use js_sys::{Date, Reflect};
+use tollgate_core::header::name::CONTENT_LENGTH;
 use tollgate_core::key::{IdSecret, Peppers};
 use tollgate_core::policy::{Credential, parse_module};
 use tollgate_core::problem::{Code, Problem};
-use tollgate_core::request::Entropy;
+use tollgate_core::request::{Entropy, Head};
 use tollgate_core::road::arrive::ForGate;
 use tollgate_core::road::forwarding::{Forward, UpstreamFault};
 use tollgate_core::road::{self, Fault, Gate, Isolate, Outcome, Paused, Record, Supplied, Trust};
 use tollgate_core::text::Secret;
-use tollgate_core::time::UnixMillis;
+use tollgate_core::time::{Millis, UnixMillis};
 use wasm_bindgen::prelude::*;
 
-use crate::bindings;
-use crate::head::{JsHead, text};
+use crate::bindings::{self, text};
+use crate::head::JsHead;
 use crate::wire::{Command, FromUpstream};
 
 thread_local! {
@@ -36,8 +37,18 @@ struct Shell {
     /// Built at the first request; a policy that cannot stand stays an error until the next deploy.
     gate: Option<Result<Rc<Gate>, Fault>>,
     isolate: Isolate,
-    walks: HashMap<u32, Walk>,
+    walks: HashMap<u32, Kept>,
     last: u32,
+    /// Before this instant the walks are not looked through again.
+    sweep_at: UnixMillis,
+}
+
+/// A walk that waits. A client that resets its connection ends its request without a word: nothing
+/// runs for it any more, and nobody would drop its walk.
+struct Kept {
+    walk: Walk,
+    /// When whatever it waits for has failed for certain.
+    until: UnixMillis,
 }
 
 enum Walk {
@@ -46,11 +57,33 @@ enum Walk {
     ForGate(Box<ForGate>),
 }
 
+/// Stores answer within seconds, or have failed.
+const STORE_WAIT: Millis = Millis::minutes(1);
+/// Beyond the time that an upstream has.
+const SLACK: Millis = Millis::secs(5);
+/// The time between two looks for walks that nobody goes on with.
+const SWEEP: Millis = Millis::secs(1);
+/// Walks at a time; at about 2 KiB each a third of an isolate's memory. An isolate has far fewer
+/// requests at once, so that more of them are lost ones.
+const MAX_WALKS: usize = 20_000;
+
 impl Shell {
-    fn store(&mut self, walk: Walk) -> u32 {
-        self.last = self.last.wrapping_add(1);
-        self.walks.insert(self.last, walk);
-        self.last
+    /// Keeps a walk for `wait`; None when there is no room.
+    fn store(&mut self, walk: Walk, wait: Millis, now: UnixMillis) -> Option<u32> {
+        if now >= self.sweep_at {
+            self.sweep_at = now.plus(SWEEP);
+            self.walks.retain(|_, kept| kept.until > now);
+        }
+        if self.walks.len() >= MAX_WALKS {
+            return None;
+        }
+        self.last = self.last.wrapping_add(1).max(1);
+        self.walks.insert(self.last, Kept { walk, until: now.plus(wait).plus(SLACK) });
+        Some(self.last)
+    }
+
+    fn take(&mut self, walk: u32) -> Option<Walk> {
+        self.walks.remove(&walk).map(|kept| kept.walk)
     }
 }
 
@@ -82,7 +115,7 @@ pub fn step(
     let now = instant(now);
     SHELL.with_borrow_mut(|shell| {
         let head = JsHead::new(request);
-        let outcome = match shell.walks.remove(&walk) {
+        let outcome = match shell.take(walk) {
             Some(Walk::Paused(paused)) => {
                 let supplied = match (ok, paused.asks_cache(), supplied) {
                     (true, true, entry) => Supplied::Cached(entry),
@@ -103,7 +136,7 @@ pub fn step(
 pub fn upstream(walk: u32, came: &str, now: f64) -> String {
     let now = instant(now);
     SHELL.with_borrow_mut(|shell| {
-        let Some(Walk::Forward(forward, sent_at)) = shell.walks.remove(&walk) else {
+        let Some(Walk::Forward(forward, sent_at)) = shell.take(walk) else {
             return Command::Fault.to_json();
         };
         let took = now.since(sent_at);
@@ -121,7 +154,7 @@ pub fn upstream(walk: u32, came: &str, now: f64) -> String {
             Ok(FromUpstream::BodyTooLarge) => UpstreamFault::BodyTooLarge,
             Ok(FromUpstream::Unreachable) | Err(_) => UpstreamFault::Unreachable,
         };
-        Command::answer(forward.failed(fault), now).to_json()
+        Command::failed(forward.failed(fault), took, now).to_json()
     })
 }
 
@@ -175,7 +208,7 @@ pub(crate) fn with_isolate<T>(work: impl FnOnce(&mut Isolate) -> T) -> T {
 
 /// The walk of a request for the gate itself, which `roadBegin` put aside.
 pub(crate) fn take_for_gate(walk: u32) -> Option<ForGate> {
-    SHELL.with_borrow_mut(|shell| match shell.walks.remove(&walk) {
+    SHELL.with_borrow_mut(|shell| match shell.take(walk) {
         Some(Walk::ForGate(own)) => Some(*own),
         _ => None,
     })
@@ -202,15 +235,23 @@ fn entropy() -> Option<Entropy> {
 }
 
 fn command(shell: &mut Shell, outcome: Outcome, head: &JsHead<'_>, now: UnixMillis) -> Command {
-    match outcome {
-        Outcome::Ask(ask, paused) => Command::ask(shell.store(Walk::Paused(paused)), ask),
-        Outcome::Answer(answer) => Command::answer(*answer, now),
-        Outcome::Gate(own) => Command::Gate { walk: shell.store(Walk::ForGate(own)) },
-        Outcome::Forward(forward) => match forward.request(head) {
-            Some(request) => Command::forward(shell.store(Walk::Forward(forward, now)), request),
-            None => Command::Fault,
-        },
-    }
+    let kept = match outcome {
+        Outcome::Answer(answer) => Some(Command::answer(*answer, now)),
+        Outcome::Ask(ask, paused) => {
+            shell.store(Walk::Paused(paused), STORE_WAIT, now).map(|walk| Command::ask(walk, ask))
+        }
+        Outcome::Gate(own) => {
+            shell.store(Walk::ForGate(own), STORE_WAIT, now).map(|walk| Command::Gate { walk })
+        }
+        Outcome::Forward(forward) => forward.request(head).and_then(|request| {
+            // The upstream's time runs once the body is sent, which takes `max_stream` at most.
+            let sends = request.body_cap.is_some() || head.header(CONTENT_LENGTH).is_some();
+            let wait = if sends { request.max_stream } else { request.timeout };
+            let walk = shell.store(Walk::Forward(forward, now), wait, now)?;
+            Some(Command::forward(walk, request))
+        }),
+    };
+    kept.unwrap_or(Command::Fault)
 }
 
 /// Reads the policy that the driver left, and the secrets that it names. What is wrong is logged

@@ -2,7 +2,7 @@
 
 use js_sys::Reflect;
 use tollgate_core::request::Head;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 
 /// A request of the platform. Each method crosses into JavaScript once or twice.
 pub(crate) struct JsHead<'r> {
@@ -56,15 +56,4 @@ impl Head for JsHead<'_> {
         let body = Reflect::get(self.request, &JsValue::from_str("body"));
         body.is_ok_and(|body| body.is_object() && !body.is_null())
     }
-}
-
-/// A property of the environment: a variable, a secret, or a binding.
-pub(crate) fn property(env: &JsValue, name: &str) -> Option<JsValue> {
-    let value = Reflect::get(env, &JsValue::from_str(name)).ok()?;
-    (!value.is_undefined() && !value.is_null()).then_some(value)
-}
-
-/// A variable or secret of the environment.
-pub(crate) fn text(env: &JsValue, name: &str) -> Option<String> {
-    property(env, name)?.dyn_into::<js_sys::JsString>().ok().map(String::from)
 }

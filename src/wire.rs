@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use tollgate_core::road::forwarding::{Relayed, UpstreamRequest};
 use tollgate_core::road::{Answer, Ask, ObjectClass};
-use tollgate_core::time::UnixMillis;
+use tollgate_core::time::{Millis, UnixMillis};
 
 use crate::bindings;
 
@@ -33,8 +33,7 @@ pub(crate) enum Command {
         status: u16,
         remove: Vec<String>,
         set: Vec<(&'static str, String)>,
-        cookies: Vec<String>,
-        vary: Option<String>,
+        append: Vec<(&'static str, String)>,
         log: String,
     },
     /// The request is for the gate itself.
@@ -74,6 +73,16 @@ impl Command {
 
     pub(crate) fn answer(answer: Answer, now: UnixMillis) -> Self {
         let log = answer.log(now).to_json();
+        Self::logged(answer, log)
+    }
+
+    /// The answer to a request whose upstream failed after that time.
+    pub(crate) fn failed(answer: Answer, took: Millis, now: UnixMillis) -> Self {
+        let log = answer.log(now).upstream(took).to_json();
+        Self::logged(answer, log)
+    }
+
+    fn logged(answer: Answer, log: String) -> Self {
         let headers =
             answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self::Answer { status: answer.status, headers, body: answer.body, log }
@@ -95,8 +104,8 @@ impl Command {
     }
 
     pub(crate) fn relay(relayed: Relayed, log: String) -> Self {
-        let Relayed { status, remove, set, cookies, vary, .. } = relayed;
-        Self::Relay { status, remove, set, cookies, vary, log }
+        let Relayed { status, remove, set, append, .. } = relayed;
+        Self::Relay { status, remove, set, append, log }
     }
 
     pub(crate) fn to_json(&self) -> String {

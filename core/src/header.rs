@@ -90,7 +90,8 @@ pub fn is_repeated(value: &str) -> bool {
             _ => {}
         }
     }
-    false
+    // A quote that nobody closes hides nothing: its commas count.
+    quoted && value.contains(',')
 }
 
 #[cfg(test)]
@@ -114,6 +115,8 @@ mod tests {
             ("\"a\\\",b\"", false),
             ("\"a\", \"b\"", true),
             ("", false),
+            ("a; x=\", text/html", true),
+            ("a; x=\"b", false),
         ] {
             assert_eq!(is_repeated(value), repeated, "{value}");
         }

@@ -213,7 +213,8 @@ impl Required {
 /// True for a decoded path value that may stand in a scope and be forwarded: it cannot be read as
 /// more than one part, more than one segment, or a wildcard (SPEC section 3).
 pub fn is_fit_value(value: &str) -> bool {
-    !matches!(value, "" | "*" | "." | "..")
+    !matches!(value, "" | "*")
+        && !matches!(value.split(';').next(), Some("." | ".."))
         && !value.chars().any(|c| matches!(c, '/' | '\\' | ':' | '%') || c.is_control())
 }
 

@@ -4,7 +4,9 @@ use super::{Edits, LeakGuard, is_gate_cookie, nominated};
 use crate::header::{HOP_BY_HOP, has_prefix, name, same_name};
 
 /// Names that no backend may send to the gate's callers (SPEC section 6).
-const NEVER_RELAYED: [&str; 3] = ["service-worker-allowed", "clear-site-data", "x-request-id"];
+/// `Alt-Svc` would send clients past the gate.
+const NEVER_RELAYED: [&str; 4] =
+    ["alt-svc", "clear-site-data", "service-worker-allowed", "x-request-id"];
 
 /// Beginnings of such names. `ratelimit` covers `RateLimit`, `-Policy` and the older `-Limit`.
 const NEVER_RELAYED_PREFIXES: [&str; 4] =
@@ -51,7 +53,7 @@ pub fn answer_edits(headers: &[(String, String)], guard: &LeakGuard, own: &str) 
             || NEVER_RELAYED_PREFIXES.iter().any(|prefix| has_prefix(header, prefix))
             || (header.eq_ignore_ascii_case("set-cookie") && cookie_clash)
             || (is(&"location") && leads_away(value, own))
-            || (is(&"refresh") && value.contains("://"))
+            || (is(&"refresh") && value.contains("//"))
     };
     let mut remove: Vec<String> = headers
         .iter()
@@ -73,9 +75,12 @@ pub fn answer_edits(headers: &[(String, String)], guard: &LeakGuard, own: &str) 
 /// `\` as `/`, and `//host` as an address.
 fn leads_away(location: &str, own: &str) -> bool {
     let location = location.trim();
-    let path =
-        location.starts_with('/') && !location.starts_with("//") && !location.starts_with("/\\");
-    let relative = !location.contains(':') && !location.starts_with(['/', '\\']);
+    // Browsers drop tabs and line breaks, and then read what is left.
+    if location.chars().any(|c| c.is_control() || c == '\\') {
+        return true;
+    }
+    let path = location.starts_with('/') && !location.starts_with("//");
+    let relative = !location.contains(':') && !location.starts_with('/');
     let rest = location.strip_prefix(own);
     let at_home = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
     !(path || relative || at_home)

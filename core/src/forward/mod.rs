@@ -30,7 +30,13 @@ pub struct Edits {
 }
 
 /// Names that no client may bring along, with a dash for each `_` (SPEC section 6).
-const NEVER_FORWARDED: [&str; 16] = [
+const NEVER_FORWARDED: [&str; 22] = [
+    "client-ip",
+    "x-forwarded",
+    "x-original-forwarded-for",
+    "x-original-uri",
+    "x-override-url",
+    "x-http-host-override",
     "forwarded",
     "x-real-ip",
     "true-client-ip",

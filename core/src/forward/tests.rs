@@ -152,6 +152,8 @@ fn a_redirect_stays_at_home() {
         ("https://backend.internal/a", false),
         ("//evil.com", false),
         ("/\\evil.com", false),
+        ("/\t/evil.com", false),
+        ("./\\evil.com", false),
         ("\\\\evil.com", false),
         ("javascript:alert(1)", false),
     ] {

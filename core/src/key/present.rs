@@ -23,9 +23,6 @@ pub enum PresentedError {
     /// `Authorization` and `X-Api-Key` at once (RFC 6750 section 2).
     #[error("two credentials were sent: use Authorization or X-Api-Key, not both")]
     Two,
-    /// Not `Bearer` or `Basic`, or with a broken value.
-    #[error("Authorization is neither `Bearer KEY` nor Basic with a key's id and secret")]
-    Scheme,
 }
 
 impl Presented {
@@ -38,30 +35,29 @@ impl Presented {
         let text = match (authorization, x_api_key) {
             (None, None) => return Ok(Self::Nothing),
             (Some(_), Some(_)) => return Err(PresentedError::Two),
-            (None, Some(key)) => Secret::new(key),
-            (Some(value), None) => from_authorization(value)?,
+            (None, Some(key)) => Some(Secret::new(key)),
+            (Some(value), None) => from_authorization(value),
         };
-        Ok(match Key::parse(text.expose()) {
-            Ok(key) => Self::Key(key),
-            Err(error) => Self::NoKey(error),
+        Ok(match text.map(|text| Key::parse(text.expose())) {
+            Some(Ok(key)) => Self::Key(key),
+            Some(Err(error)) => Self::NoKey(error),
+            None => Self::NoKey(KeyTextError::Form),
         })
     }
 }
 
-/// The key's text in an Authorization header (RFC 9110 section 11.6.2; scheme without case).
-fn from_authorization(value: &str) -> Result<Secret, PresentedError> {
-    let (scheme, credentials) = value.split_once(' ').ok_or(PresentedError::Scheme)?;
+/// The key's text in an Authorization header (RFC 9110 section 11.6.2; scheme without case): behind
+/// `Bearer`, or as the two halves of Basic. None for anything else.
+fn from_authorization(value: &str) -> Option<Secret> {
+    let (scheme, credentials) = value.split_once(' ')?;
     let credentials = credentials.trim_start_matches(' ');
     if scheme.eq_ignore_ascii_case("bearer") {
-        let b64token = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
-        let whole = !credentials.is_empty() && credentials.bytes().all(b64token);
-        return if whole { Ok(Secret::new(credentials)) } else { Err(PresentedError::Scheme) };
+        return Some(Secret::new(credentials));
     }
     if scheme.eq_ignore_ascii_case("basic") {
-        let bytes = BASE64.decode(credentials.as_bytes()).map_err(|_| PresentedError::Scheme)?;
-        let text = String::from_utf8(bytes).map_err(|_| PresentedError::Scheme)?;
-        let (id, secret) = text.split_once(':').ok_or(PresentedError::Scheme)?;
-        return Ok(Secret::new(format!("{id}_{secret}")));
+        let text = String::from_utf8(BASE64.decode(credentials.as_bytes()).ok()?).ok()?;
+        let (id, secret) = text.split_once(':')?;
+        return Some(Secret::new(format!("{id}_{secret}")));
     }
-    Err(PresentedError::Scheme)
+    None
 }

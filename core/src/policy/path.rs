@@ -115,6 +115,11 @@ impl fmt::Display for PathTemplate {
 }
 
 impl RewriteTemplate {
+    /// The request's own path, with every parameter filled in.
+    pub(super) fn of(path: &PathTemplate) -> Self {
+        Self { text: path.text.clone(), parts: path.parts.clone() }
+    }
+
     /// Reads the path to ask for; what it takes from the request must stand in `path`.
     pub(super) fn parse(text: &str, path: Option<&PathTemplate>) -> Result<Self, Wrong> {
         let parts = parse(text)?;

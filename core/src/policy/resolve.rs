@@ -87,7 +87,7 @@ impl Drafts<'_> {
             path: draft.path.clone()?,
             methods: draft.methods.clone()?,
             target: target?,
-            rewrite: draft.rewrite.clone(),
+            rewrite: draft.rewrite.clone().or_else(|| draft.path_with_the_tenant()),
             auth: draft.auth?,
             scopes: draft.scopes.clone(),
             cors: cors?,

@@ -256,6 +256,13 @@ impl<'a> RouteDraft<'a> {
         }
     }
 
+    /// The path itself as a template, where the tenant has a place in it: what is forwarded is then
+    /// always filled in, and never the client's own text.
+    pub(super) fn path_with_the_tenant(&self) -> Option<RewriteTemplate> {
+        let in_path = self.tenant.iter().any(|place| matches!(place, TenantPlace::Param(_)));
+        self.path.as_ref().filter(|_| in_path).map(RewriteTemplate::of)
+    }
+
     fn check_target(&self) {
         let (upstream, mock) = (self.table.field("upstream"), self.table.field("mock"));
         if upstream.is_given() && mock.is_given() {

@@ -169,7 +169,8 @@ fn one_segment(raw: &str) -> Result<String, UrlError> {
             return Err(error);
         }
     }
-    if matches!(raw, "." | "..") {
+    // Some servers cut path parameters off first: `..;x` is `..` to them.
+    if matches!(raw.split(';').next(), Some("." | "..")) {
         return Err(UrlError::Dot);
     }
     let value = percent_decode_str(raw).decode_utf8().map_err(|_| UrlError::Encoding)?;

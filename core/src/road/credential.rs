@@ -189,6 +189,7 @@ impl Lookup {
             }
             return Err(failed(walk, isolate, Code::KeyInvalid, now));
         }
+        walk.set_tenant_params(&record.tenant);
         walk.rehash = walk.gate.trust.rehash(&key, &record.digest);
         walk.key = Some((record.id.clone(), record.tenant.clone()));
         walk.passed(Step::Credential, |_| {

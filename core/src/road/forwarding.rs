@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::admission::{Admitted, Caller};
-use super::gate::Injected;
+use super::gate::{Injected, Trust};
 use super::log::LogLine;
 use super::refusal::Answer;
 use super::walk::{Note, Step, Walk};
@@ -71,10 +71,9 @@ pub struct Relayed {
     pub remove: Vec<String>,
     /// The gate's own headers.
     pub set: Vec<(&'static str, String)>,
-    /// `Set-Cookie` lines to append, when they were among the removals.
-    pub cookies: Vec<String>,
-    /// The gate's words for `Vary`, to be added to the upstream's.
-    pub vary: Option<String>,
+    /// Names and values to append to what is there: the gate's words for `Vary`, its `Link`, and
+    /// `Set-Cookie` lines that were among the removals.
+    pub append: Vec<(&'static str, String)>,
     walk: Walk,
 }
 
@@ -215,8 +214,11 @@ impl Forward {
                 };
                 let vary = take(&mut set, name::VARY).filter(|_| !headers.iter().any(varies));
                 set.extend(no_store(&caller));
-                set.extend(edits_of_route(&walk));
-                Ok(Relayed { status, remove: edits.remove, set, cookies, vary, walk })
+                let mut append: Vec<(&'static str, String)> =
+                    cookies.into_iter().map(|cookie| ("Set-Cookie", cookie)).collect();
+                append.extend(vary.map(|vary| (name::VARY, vary)));
+                append.extend(edits_of_route(&walk));
+                Ok(Relayed { status, remove: edits.remove, set, append, walk })
             }
         }
     }
@@ -262,12 +264,6 @@ fn address(
     let path = match &route.rewrite {
         None => walk.url.path.clone(),
         Some(rewrite) => rewrite.fill(&|name| {
-            // A parameter that is the tenant's place is set from the key, whatever was asked.
-            let own =
-                route.tenant.iter().any(|place| *place == TenantPlace::Param(name.to_owned()));
-            if own {
-                return tenant.map(encode_segment);
-            }
             let value = walk.param(name)?;
             let segments: Vec<String> = value.split('/').map(encode_segment).collect();
             Some(segments.join("/"))
@@ -290,7 +286,8 @@ fn address(
     let mut sent = shown.clone();
     if let Injected::Query(name, value) = injected {
         sent.push(format!("{name}={}", encode_query_value(value.expose())));
-        shown.push(format!("{name}=…"));
+        let offline = matches!(walk.gate.trust, Trust::Assumed);
+        shown.push(format!("{name}={}", if offline { value.expose() } else { "…" }));
     }
     let base = format!("{}{}{path}", upstream.base.origin(), upstream.base.path_prefix());
     let with = |items: &[String]| {

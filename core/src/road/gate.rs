@@ -110,10 +110,12 @@ impl Gate {
         let mut reasons = Vec::new();
         for upstream in &self.policy.upstreams {
             for name in upstream.credential.iter().flat_map(Credential::secrets) {
-                let reason = match self.secrets.get(name).map(|secret| secret.expose().len()) {
+                let reason = match self.secrets.get(name) {
                     None => "is not set",
-                    Some(length) if length < MIN_SECRET => "has fewer than 16 bytes",
-                    Some(_) => continue,
+                    Some(secret) => match unfit(secret) {
+                        Some(reason) => reason,
+                        None => continue,
+                    },
                 };
                 reasons.push(format!("secret {name} of upstream {} {reason}", upstream.name));
             }
@@ -122,8 +124,21 @@ impl Gate {
     }
 }
 
+/// Why a secret cannot be injected: it could be guessed, or a header would not carry it as it is, so
+/// that the leak guard would look for another text than the one that was sent.
+fn unfit(secret: &Secret) -> Option<&'static str> {
+    let text = secret.expose();
+    let printable = text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+    match text {
+        _ if text.len() < MIN_SECRET => Some("has fewer than 16 bytes"),
+        _ if !printable => Some("has a line break or another character that no header can carry"),
+        _ if text.trim() != text => Some("begins or ends with a blank"),
+        _ => None,
+    }
+}
+
 fn prepare(upstream: &Upstream, secrets: &BTreeMap<String, Secret>, offline: bool) -> Prepared {
-    let look = |name: &str| secrets.get(name).filter(|s| s.expose().len() >= MIN_SECRET);
+    let look = |name: &str| secrets.get(name).filter(|secret| unfit(secret).is_none());
     let injected = match &upstream.credential {
         None => Some(Injected::Nothing),
         Some(credential) if offline => Some(match credential {

@@ -98,6 +98,16 @@ impl Isolate {
         record
     }
 
+    /// The record of a key, as it was when this isolate last heard of it.
+    pub fn known(&self, id: &KeyId) -> Option<Rc<KeyRecord>> {
+        self.record(id)
+    }
+
+    /// Keeps a record that its object just told, for whoever asks it outside the road.
+    pub fn learn(&mut self, record: KeyRecord, now: UnixMillis) {
+        self.keep(record, Some(now));
+    }
+
     /// Forgets a key that its object does not know.
     pub(super) fn forget(&mut self, id: &KeyId) {
         self.records.remove(id);
@@ -162,20 +172,40 @@ impl Isolate {
         self.budgets.spend(&format!("f/{block}"), rate, now);
     }
 
+    /// Whole seconds until `caller` may bring another bad key to be looked at; None while it may.
+    /// What a caller was handed by others is no failure of its own, nor of its address.
+    pub fn lookups_spent_by(&mut self, caller: &str, rate: Rate, now: UnixMillis) -> Option<u64> {
+        self.budgets.spent(&format!("v/{caller}"), rate, now).map(Millis::ceil_secs)
+    }
+
+    /// One bad key that `caller` brought to be looked at.
+    pub fn spend_lookup_of(&mut self, caller: &str, rate: Rate, now: UnixMillis) {
+        self.budgets.spend(&format!("v/{caller}"), rate, now);
+    }
+
     pub(super) fn refusals_spent(
         &mut self,
         walk: &Walk,
         id: &KeyId,
         now: UnixMillis,
     ) -> Option<u64> {
+        self.refusals_spent_by(id, &walk.failure_block(), now)
+    }
+
+    /// Whole seconds until steps 7 to 9 may refuse this key to this address block again.
+    pub fn refusals_spent_by(&mut self, id: &KeyId, block: &str, now: UnixMillis) -> Option<u64> {
         let rate = Rate::new(REFUSALS.0, REFUSALS.1).ok()?;
-        let key = format!("r/{id}/{}", walk.failure_block());
-        self.budgets.spent(&key, rate, now).map(Millis::ceil_secs)
+        self.budgets.spent(&format!("r/{id}/{block}"), rate, now).map(Millis::ceil_secs)
     }
 
     pub(super) fn spend_refusal(&mut self, walk: &Walk, id: &KeyId, now: UnixMillis) {
+        self.spend_refusal_of(id, &walk.failure_block(), now);
+    }
+
+    /// One refusal of this key to this address block in steps 7 to 9.
+    pub fn spend_refusal_of(&mut self, id: &KeyId, block: &str, now: UnixMillis) {
         if let Ok(rate) = Rate::new(REFUSALS.0, REFUSALS.1) {
-            self.budgets.spend(&format!("r/{id}/{}", walk.failure_block()), rate, now);
+            self.budgets.spend(&format!("r/{id}/{block}"), rate, now);
         }
     }
 }

@@ -33,6 +33,7 @@ mod walk;
 pub use gate::{Fault, Gate, Trust};
 pub use isolate::Isolate;
 pub use refusal::Answer;
+pub(crate) use walk::redacted;
 pub use walk::{Note, Step, Verdict};
 
 use std::rc::Rc;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Gate, Record};
 use crate::key::{Digest, KeyId, find_key};
-use crate::policy::Route;
+use crate::policy::{Route, TenantPlace};
 use crate::problem::Code;
 use crate::request::{Entropy, RequestId, RequestUrl};
 use crate::time::UnixMillis;
@@ -164,6 +164,20 @@ impl Walk {
     /// The decoded value of a path parameter.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is a tenant's place has the key's tenant, whatever the path said: in scopes,
+    /// limits and what is forwarded (SPEC section 3).
+    pub(super) fn set_tenant_params(&mut self, tenant: &str) {
+        let gate = Rc::clone(&self.gate);
+        let Some(route) = self.route.and_then(|index| gate.policy.routes.get(index)) else {
+            return;
+        };
+        for (name, value) in &mut self.params {
+            if route.tenant.contains(&TenantPlace::Param(name.clone())) {
+                tenant.clone_into(value);
+            }
+        }
     }
 
     /// The path as it may be written down: what is shaped like a key stands as `[key]`.

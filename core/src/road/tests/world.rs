@@ -51,6 +51,8 @@ pub(super) fn policy_json() -> Value {
              "origins": [APP], "limits": ["tight"]},
             {"name": "channel", "path": "/v1/channels/{id}", "methods": ["POST"], "upstream": "billing",
              "auth": "key", "limits": ["channel"]},
+            {"name": "company", "path": "/v1/companies/{company}/x", "methods": ["GET"], "upstream": "billing",
+             "auth": "key", "scopes": ["companies:read:{company}"], "tenant": [{"param": "company"}]},
             {"name": "bykeys", "path": "/v1/bykeys", "methods": ["GET"], "upstream": "billing", "auth": "key",
              "origins": "keys"},
             {"name": "site", "path": "/v1/site", "methods": ["GET"], "upstream": "billing", "auth": "origin",
