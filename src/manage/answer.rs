@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tollgate_core::header::name;
-use tollgate_core::manage::{Caller, refusal_headers, stamp};
+use tollgate_core::manage::{Caller, refusal_headers, shown, stamp};
 use tollgate_core::problem::{Code, Problem};
 use tollgate_core::road::Fault;
 use wasm_bindgen::JsValue;
@@ -52,6 +52,7 @@ impl Answer {
 
     pub(super) fn refusal(context: &Context, refused: Refused) -> Self {
         let Refusal { problem, headers, caller } = *refused.0;
+        let problem = shown(problem, &context.gate.policy.gate.key_brand);
         let base = context.own.url().base();
         let document = problem.document(&base, context.own.request_id()).to_string();
         let mut all = refusal_headers(&problem, &context.gate.policy.gate.realm);
@@ -125,6 +126,10 @@ fn named(caller: &Caller) -> (String, String) {
 }
 
 impl Refused {
+    pub(super) fn code(&self) -> Code {
+        self.0.problem.code
+    }
+
     #[must_use]
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.headers.push((name, value.into()));

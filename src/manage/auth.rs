@@ -13,7 +13,14 @@ use super::Context;
 use super::answer::Refused;
 use super::objects::{ask_family, record_of};
 use crate::bindings;
-use crate::gate::now;
+use crate::gate::{now, with_isolate};
+
+/// Somebody whose credential was found good. Whether it is still so is asked again in
+/// [`Holder::admit`]: what lies between, such as a body that is sent slowly, may take its time.
+pub(super) enum Holder {
+    Root,
+    Key { key: Box<Key>, record: Box<KeyRecord> },
+}
 
 /// A caller that may make this call, and has paid for it.
 pub(super) struct Admitted {
@@ -22,15 +29,38 @@ pub(super) struct Admitted {
     pub(super) limits: Vec<(&'static str, String)>,
 }
 
-/// Steps 6 to 10 for a management call that takes one of `rights`.
-pub(super) async fn authenticate(context: &Context, rights: &[Right]) -> Result<Admitted, Refused> {
+/// Step 6 for a management call that takes one of `rights`.
+pub(super) async fn identify(context: &Context, rights: &[Right]) -> Result<Holder, Refused> {
     match credential(context)? {
-        Credential::Root => Ok(Admitted { caller: Caller::Root, limits: Vec::new() }),
+        Credential::Root => Ok(Holder::Root),
         Credential::Key(key) => {
-            let record = holder_of(context, &key).await?;
-            let caller = Caller::Key(Box::new(record.clone()));
-            let admitted = admit(context, &key, record, rights).await;
-            admitted.map_err(|refused| refused.of(&caller))
+            let record = Box::new(holder_of(context, &key, rights).await?);
+            Ok(Holder::Key { key, record })
+        }
+    }
+}
+
+impl Holder {
+    /// Who it is.
+    pub(super) fn caller(&self) -> Caller {
+        match self {
+            Self::Root => Caller::Root,
+            Self::Key { record, .. } => Caller::Key(record.clone()),
+        }
+    }
+
+    /// Steps 7 to 10.
+    pub(super) async fn admit(
+        self,
+        context: &Context,
+        rights: &[Right],
+    ) -> Result<Admitted, Refused> {
+        let caller = self.caller();
+        match self {
+            Self::Root => Ok(Admitted { caller, limits: Vec::new() }),
+            Self::Key { key, record } => {
+                admit(context, &key, *record, rights).await.map_err(|refused| refused.of(&caller))
+            }
         }
     }
 }
@@ -46,12 +76,14 @@ pub(super) fn root_token(context: &Context) -> Option<Secret> {
 }
 
 fn credential(context: &Context) -> Result<Credential, Refused> {
-    let [authorization, x_api_key, origin] =
-        [name::AUTHORIZATION, name::X_API_KEY, name::ORIGIN].map(|name| context.header(name));
+    let [authorization, x_api_key, origin, sec_fetch_site] =
+        [name::AUTHORIZATION, name::X_API_KEY, name::ORIGIN, name::SEC_FETCH_SITE]
+            .map(|name| context.header(name));
     let sent = Sent {
         authorization: authorization.as_deref(),
         x_api_key: x_api_key.as_deref(),
         origin: origin.as_deref(),
+        sec_fetch_site: sec_fetch_site.as_deref(),
     };
     let root = root_token(context);
     Credential::read(sent, root.as_ref(), context.ground()).map_err(|failed| {
@@ -66,15 +98,43 @@ fn credential(context: &Context) -> Result<Credential, Refused> {
     })
 }
 
-/// The key's record, for whoever presented its secret.
-async fn holder_of(context: &Context, key: &Key) -> Result<KeyRecord, Refused> {
-    context.may_fail()?;
+/// The key's record, for whoever presented its secret. Whom this isolate knows by heart is not kept
+/// out by the failures of others at the same address.
+async fn holder_of(context: &Context, key: &Key, rights: &[Right]) -> Result<KeyRecord, Refused> {
+    let known = with_isolate(|isolate| isolate.known(&key.id));
+    match known.filter(|record| context.ground().holds(key, record)) {
+        // What would only be refused again costs no store call once its budget is spent.
+        Some(record) => {
+            if let Err(refused) = permit(context, &record, rights) {
+                context.may_be_refused(&key.id).map_err(|spent| spent.of(&refused.caller))?;
+            }
+        }
+        None => context.may_fail()?,
+    }
     let record = record_of(context, &key.id).await?;
     let record = record.filter(|record| context.ground().holds(key, record));
-    record.ok_or_else(|| {
+    let Some(record) = record else {
         context.failed();
-        Code::KeyInvalid.into()
-    })
+        return Err(Code::KeyInvalid.into());
+    };
+    with_isolate(|isolate| isolate.learn(record.clone(), now()));
+    Ok(record)
+}
+
+/// Somebody who may not, and why.
+struct NotPermitted {
+    caller: Caller,
+    problem: Box<Problem>,
+}
+
+/// Steps 7 to 9.
+fn permit(context: &Context, record: &KeyRecord, rights: &[Right]) -> Result<Caller, NotPermitted> {
+    let caller = Caller::Key(Box::new(record.clone()));
+    let usable = may_be_used(record, context.own.address(), now());
+    match usable.and_then(|()| caller.require(rights)) {
+        Ok(()) => Ok(caller),
+        Err(problem) => Err(NotPermitted { caller, problem }),
+    }
 }
 
 /// Steps 7 to 10. A record that changed while it was looked at is looked at once more.
@@ -86,9 +146,14 @@ async fn admit(
 ) -> Result<Admitted, Refused> {
     let address = context.own.address();
     for _ in 0..2 {
-        may_be_used(&record, address, now())?;
-        let caller = Caller::Key(Box::new(record.clone()));
-        caller.require(rights)?;
+        let caller = match permit(context, &record, rights) {
+            Ok(caller) => caller,
+            Err(NotPermitted { problem, .. }) => {
+                context.may_be_refused(&record.id)?;
+                context.refused(&record.id);
+                return Err(problem.into());
+            }
+        };
         let request = FamilyRequest::Admit {
             id: record.id.clone(),
             version: record.version,
@@ -97,8 +162,12 @@ async fn admit(
         };
         match ask_family(context, &record.family, &request).await? {
             FamilyReply::Verdict(verdict) => return paid(caller, &verdict),
-            FamilyReply::Stale { record: current } => record = *current,
+            FamilyReply::Stale { record: current } => {
+                with_isolate(|isolate| isolate.learn((*current).clone(), now()));
+                record = *current;
+            }
             FamilyReply::Refused { record: current } => {
+                with_isolate(|isolate| isolate.learn((*current).clone(), now()));
                 may_be_used(&current, address, now())?;
                 // The object's clock is ahead of this one: the key is as good as expired.
                 return Err(Code::KeyExpired.into());

@@ -4,12 +4,18 @@ use js_sys::{Reflect, Uint8Array};
 use tollgate_core::header::name;
 use tollgate_core::manage::MAX_BODY;
 use tollgate_core::problem::{Code, Problem};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use tollgate_core::road::Fault;
+use tollgate_core::time::{Millis, UnixMillis};
+use wasm_bindgen::JsCast;
 use web_sys::ReadableStreamDefaultReader;
 
 use super::Context;
 use super::answer::Refused;
+use crate::bindings::{fault, settle};
+use crate::gate::now;
+
+/// The longest that a body may take to arrive, from when it is first waited for.
+const PATIENCE: Millis = Millis::secs(10);
 
 /// The body, which is JSON or empty.
 pub(super) async fn read(context: &Context) -> Result<Vec<u8>, Refused> {
@@ -30,27 +36,45 @@ pub(super) async fn read(context: &Context) -> Result<Vec<u8>, Refused> {
 async fn bytes(context: &Context) -> Result<Vec<u8>, Refused> {
     let Some(stream) = context.request.body() else { return Ok(Vec::new()) };
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let until = now().plus(PATIENCE);
     let mut bytes = Vec::new();
-    while let Some(chunk) = chunk(&reader).await.map_err(|_| cut_off())? {
-        bytes.extend(chunk);
+    loop {
+        match chunk(&reader, until).await {
+            Ok(Some(chunk)) => bytes.extend(chunk),
+            Ok(None) => return Ok(bytes),
+            Err(_) => return Err(given_up(&reader, cut_off(until))),
+        }
         if bytes.len() > MAX_BODY {
-            // The rest is not wanted; whether the sender hears of it does not matter.
-            let _ = reader.cancel();
-            return Err(Code::BodyTooLarge.into());
+            return Err(given_up(&reader, Code::BodyTooLarge.into()));
         }
     }
-    Ok(bytes)
 }
 
-async fn chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, JsValue> {
-    let read = JsFuture::from(reader.read()).await?;
-    if Reflect::get(&read, &"done".into())?.is_truthy() {
+async fn chunk(
+    reader: &ReadableStreamDefaultReader,
+    until: UnixMillis,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let left = i32::try_from(until.since(now()).as_millis()).unwrap_or(i32::MAX);
+    let read = settle(Ok(reader.read().into()), left).await?;
+    let member = |name: &str| Reflect::get(&read, &name.into()).map_err(|error| fault(&error));
+    if member("done")?.is_truthy() {
         return Ok(None);
     }
-    let chunk: Uint8Array = Reflect::get(&read, &"value".into())?.dyn_into()?;
+    let chunk: Uint8Array = member("value")?.dyn_into().map_err(|error| fault(&error))?;
     Ok(Some(chunk.to_vec()))
 }
 
-fn cut_off() -> Refused {
-    Problem::new(Code::MalformedRequest).detail("The body ended before it was whole.").into()
+/// The rest is not wanted; whether the sender hears of it does not matter.
+fn given_up(reader: &ReadableStreamDefaultReader, problem: Problem) -> Refused {
+    let _ = reader.cancel();
+    problem.into()
+}
+
+fn cut_off(until: UnixMillis) -> Problem {
+    let detail = if now() < until {
+        "The body ended before it was whole.".to_owned()
+    } else {
+        format!("The body did not come within {PATIENCE}.")
+    };
+    Problem::new(Code::MalformedRequest).detail(detail)
 }

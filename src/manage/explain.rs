@@ -22,10 +22,10 @@ pub(super) async fn explain(
         None => None,
         Some(AskedKey::Id(id)) => Some(visible_record(context, caller, id).await?),
         Some(AskedKey::Presented(key)) => {
-            context.may_fail()?;
+            context.may_look_up(caller)?;
             let record = holder_of(context, caller, key).await?;
             if record.is_none() {
-                context.failed();
+                context.looked_up(caller);
             }
             record
         }

@@ -5,7 +5,7 @@ use tollgate_core::family::{Change, FamilyReply, FamilyRequest};
 use tollgate_core::key::{KeyId, KeyRecord};
 use tollgate_core::manage::{
     ALL_TENANTS, Action, ActionBody, BASE, Caller, KeyView, ListQuery, Making, NewKey, Page,
-    RegistryRequest, Update, fresh_key, read_action,
+    RegistryRequest, Update, fresh_key, read_action, rehearsed,
 };
 use tollgate_core::problem::Code;
 use tollgate_core::road::{Fault, Trust};
@@ -83,17 +83,35 @@ pub(super) async fn act(
     action: Action,
     body: &Value,
 ) -> Result<Answer, Refused> {
+    let asked = read_action(action, body)?;
+    match judged_and_done(context, caller, id, asked).await {
+        // What was judged is not what is there any more: it is judged once more.
+        Err(refused) if refused.code() == Code::VersionConflict => {
+            judged_and_done(context, caller, id, asked).await
+        }
+        done => done,
+    }
+}
+
+/// Whether the caller may is decided on a record. What would make somebody stronger names its
+/// version, so that it is done to that record or not at all.
+async fn judged_and_done(
+    context: &Context,
+    caller: &Caller,
+    id: &KeyId,
+    asked: ActionBody,
+) -> Result<Answer, Refused> {
     let record = visible_record(context, caller, id).await?;
     caller.may_change(&record)?;
     let id = record.id.clone();
-    let asked = match read_action(action, body)? {
+    let asked = match asked {
         ActionBody::Rotate { grace } => return rotate(context, caller, &record, grace).await,
         ActionBody::EndGrace => Change::EndGrace { id, version: None },
         ActionBody::Disable => Change::Disable { id, version: None },
         ActionBody::Enable => {
             // It comes out stronger than it went in.
             caller.may_grant(&record)?;
-            Change::Enable { id, version: None }
+            Change::Enable { id, version: Some(record.version) }
         }
         ActionBody::Revoke { family } => Change::Revoke { id, whole_family: family },
     };
@@ -113,21 +131,22 @@ async fn rotate(
     let random = randomness()?;
     let making = making(context, &random)?;
     let key = fresh_key(old.kind, &bounds, &making).ok_or_else(no_key)?;
-    let digest = making.peppers.digest(&key).ok_or_else(no_key)?;
+    let rotation = Change::Rotate {
+        id: old.id.clone(),
+        new_id: key.id.clone(),
+        digest: making.peppers.digest(&key).ok_or_else(no_key)?,
+        grace,
+        max_lifetime: Some(bounds.longest()),
+        version: Some(old.version),
+    };
+    // What has to fail leaves nothing behind.
+    rehearsed(old, &rotation, now())?;
     // First the new id's object learns whose it is: a key that works can always be found.
     let claim = FamilyRequest::Claim { family: old.family.clone() };
     match ask_family(context, &key.id, &claim).await? {
         FamilyReply::Claimed => {}
         other => return Err(Fault(format!("a new id was claimed, and {other:?} came back")).into()),
     }
-    let rotation = Change::Rotate {
-        id: old.id.clone(),
-        new_id: key.id.clone(),
-        digest,
-        grace,
-        max_lifetime: Some(bounds.longest()),
-        version: None,
-    };
     let changed = change(context, caller, &old.family, rotation).await?;
     let previous = changed.also.iter().find(|record| record.id == old.id);
     Ok(made_answer(&changed.record, &key.text(), previous))

@@ -16,8 +16,9 @@ use std::rc::Rc;
 use serde_json::Value;
 use tollgate_core::address::failure_block;
 use tollgate_core::header::name;
+use tollgate_core::key::KeyId;
 use tollgate_core::manage::{
-    Bounds, Call, Ground, ListQuery, Place, Right, Unrouted, object_of, query_pairs,
+    Bounds, Call, Caller, Ground, ListQuery, Place, Right, Unrouted, object_of, query_pairs,
 };
 use tollgate_core::problem::{Code, Problem};
 use tollgate_core::road::arrive::ForGate;
@@ -89,24 +90,54 @@ impl Context {
 
     /// Nothing, while the caller's address has failures left to make.
     fn may_fail(&self) -> Result<(), Refused> {
-        let block = failure_block(self.own.address());
         let rate = self.gate.policy.gate.failures;
-        match with_isolate(|isolate| isolate.failures_spent_by(&block, rate, now())) {
-            None => Ok(()),
-            Some(seconds) => {
-                let mut problem = Problem::new(Code::TooManyFailures);
-                problem.retry_after = Some(seconds.max(1));
-                Err(problem.into())
-            }
-        }
+        let block = self.block();
+        unspent(with_isolate(|isolate| isolate.failures_spent_by(&block, rate, now())))
     }
 
     /// A credential that failed costs the caller's address one of its failures.
     fn failed(&self) {
-        let block = failure_block(self.own.address());
         let rate = self.gate.policy.gate.failures;
+        let block = self.block();
         with_isolate(|isolate| isolate.spend_failure_of(&block, rate, now()));
     }
+
+    /// Nothing, while this caller may bring bad keys to be looked at. They are not its own, so they
+    /// are counted apart from what its address fails in.
+    fn may_look_up(&self, caller: &Caller) -> Result<(), Refused> {
+        let rate = self.gate.policy.gate.failures;
+        unspent(with_isolate(|isolate| isolate.lookups_spent_by(caller.name(), rate, now())))
+    }
+
+    /// A bad key that this caller brought.
+    fn looked_up(&self, caller: &Caller) {
+        let rate = self.gate.policy.gate.failures;
+        with_isolate(|isolate| isolate.spend_lookup_of(caller.name(), rate, now()));
+    }
+
+    /// Nothing, while steps 7 to 9 may refuse this key to the caller's address.
+    fn may_be_refused(&self, id: &KeyId) -> Result<(), Refused> {
+        let block = self.block();
+        unspent(with_isolate(|isolate| isolate.refusals_spent_by(id, &block, now())))
+    }
+
+    /// Steps 7 to 9 refused this key.
+    fn refused(&self, id: &KeyId) {
+        let block = self.block();
+        with_isolate(|isolate| isolate.spend_refusal_of(id, &block, now()));
+    }
+
+    fn block(&self) -> String {
+        failure_block(self.own.address())
+    }
+}
+
+/// What is said to somebody whose budget has something again in `wait` seconds.
+fn unspent(wait: Option<u64>) -> Result<(), Refused> {
+    let Some(seconds) = wait else { return Ok(()) };
+    let mut problem = Problem::new(Code::TooManyFailures);
+    problem.retry_after = Some(seconds.max(1));
+    Err(problem.into())
 }
 
 async fn handle(context: &Context) -> Result<Answer, Refused> {
@@ -126,7 +157,9 @@ async fn handle(context: &Context) -> Result<Answer, Refused> {
     }
 }
 
-/// The management API: what is meant, who asks, what is said, and then the call.
+/// The management API: what is meant, who asks, what is said, whether they may, and then the call.
+/// The body is read before the caller is admitted, so that a key that is revoked while its body
+/// trickles in does nothing any more.
 async fn api(context: &Context) -> Result<Answer, Refused> {
     let call = Call::read(&context.method(), &context.own.url().path).map_err(unrouted)?;
     if call.is_write() && context.header(name::IDEMPOTENCY_KEY).is_some() {
@@ -137,8 +170,15 @@ async fn api(context: &Context) -> Result<Answer, Refused> {
         Call::List | Call::Show(_) | Call::Verify | Call::Explain => &[Right::ReadKeys],
         Call::Create | Call::Update(_) | Call::Act(..) => &[Right::WriteKeys, Right::AdminKeys],
     };
-    let admitted = auth::authenticate(context, rights).await?;
-    let answered = answer_call(context, &admitted.caller, call).await;
+    let holder = auth::identify(context, rights).await?;
+    let body = if call.has_body() {
+        let read = body::read(context).await;
+        read.map_err(|refused| refused.of(&holder.caller()))?
+    } else {
+        Vec::new()
+    };
+    let admitted = holder.admit(context, rights).await?;
+    let answered = answer_call(context, &admitted.caller, call, &body).await;
     // What the caller's limits say goes with every answer that was paid for.
     match answered {
         Ok(answer) => Ok(answer.by(&admitted)),
@@ -148,10 +188,11 @@ async fn api(context: &Context) -> Result<Answer, Refused> {
 
 async fn answer_call(
     context: &Context,
-    caller: &tollgate_core::manage::Caller,
+    caller: &Caller,
     call: Call,
+    body: &[u8],
 ) -> Result<Answer, Refused> {
-    let body = if call.has_body() { object_of(&body::read(context).await?)? } else { Value::Null };
+    let body = if call.has_body() { object_of(body)? } else { Value::Null };
     match call {
         Call::Create => keys::create(context, caller, &body).await,
         Call::List => {

@@ -11,6 +11,7 @@ use tollgate_core::road::Fault;
 use super::Context;
 use super::answer::Refused;
 use crate::bindings;
+use crate::gate::{now, with_isolate};
 
 /// Asks the object that `object` names.
 pub(super) async fn ask_family(
@@ -72,7 +73,8 @@ pub(super) async fn visible_record(
 }
 
 /// Changes a family, and has it tell KV and the registries before the caller is answered, so that
-/// a list shows what was just made. Should that fail, the family's alarm tells them later.
+/// a list shows what was just made. Should that fail, the family's alarm tells them later. This
+/// isolate knows at once, of keys that it knew.
 pub(super) async fn change(
     context: &Context,
     caller: &Caller,
@@ -82,6 +84,13 @@ pub(super) async fn change(
     let actor = caller.name().to_owned();
     let request = FamilyRequest::Change { actor, change };
     let changed = Changed::read(Some(ask_family(context, family, &request).await?))?;
+    with_isolate(|isolate| {
+        for record in core::iter::once(&changed.record).chain(&changed.also) {
+            if isolate.known(&record.id).is_some() {
+                isolate.learn(record.clone(), now());
+            }
+        }
+    });
     if let Err(Fault(fault)) = bindings::flush_object(&context.env, family.as_str()).await {
         worker::console_error!("{{\"fault\":{fault:?}}}");
     }

@@ -11,18 +11,18 @@ use super::objects::record_of;
 use crate::gate::now;
 
 /// Steps 6 to 9 for a key that somebody else presented. Costs the key nothing; a key that fails in
-/// step 6 costs whoever asks one of their failures.
+/// step 6 costs whoever asks one of the bad keys that they may bring.
 pub(super) async fn verify(
     context: &Context,
     caller: &Caller,
     body: &Value,
 ) -> Result<Answer, Refused> {
     let ask = VerifyAsk::read(body)?;
-    context.may_fail()?;
+    context.may_look_up(caller)?;
     let verdict = match presented(context, caller, &ask).await? {
         Ok(verdict) => verdict,
         Err(code) => {
-            context.failed();
+            context.looked_up(caller);
             Verdict::Bad(code)
         }
     };

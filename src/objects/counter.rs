@@ -19,6 +19,8 @@ use crate::gate::now;
 const IDLE: Millis = Millis::secs(6);
 /// When to look again whether anything still counts, if the windows' lengths are not known.
 const LATER: Millis = Millis::hours(1);
+/// When to try again what could not be stored.
+const AGAIN: Millis = Millis::minutes(1);
 /// The row that says how far the object's clock had come. Counts' rows have a colon in their name.
 const CLOCK: &str = "clock";
 
@@ -56,13 +58,18 @@ impl DurableObject for CounterObject {
         Response::error("objects are called by their methods", 404)
     }
 
-    /// Settles the counts of an idle object, and in the end deletes it.
+    /// Settles the counts of an idle object, and in the end deletes it. What could not be stored is
+    /// tried again by an alarm of its own: the platform would give up after a few.
     async fn alarm(&self) -> worker::Result<Response> {
         self.store.woken();
         if let Err(fault) = self.tidy().await {
             self.counts.replace(None);
             refuse("counter", &fault);
-            return Err(worker::Error::RustError("the counter could not be stored".to_owned()));
+            if let Err(fault) = self.store.wake_at(now().plus(AGAIN)) {
+                refuse("counter", &fault);
+                // Without an alarm of its own, the platform's tries are better than none.
+                return Err(worker::Error::RustError("the counter could not be stored".to_owned()));
+            }
         }
         Response::empty()
     }

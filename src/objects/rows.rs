@@ -5,6 +5,10 @@ use worker::SqlStorageValue;
 
 use super::store::{Store, damaged, two_texts};
 
+/// Rows that go into one statement: of texts of a few KiB at the most, and a parameter of a
+/// statement may have 2 MB.
+const CHUNK: usize = 500;
+
 /// Makes the table.
 pub(super) const SCHEMA: &str =
     "CREATE TABLE IF NOT EXISTS entry (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
@@ -29,8 +33,9 @@ pub(super) fn all(store: &Store) -> Result<Vec<(String, String)>, Fault> {
     rows.into_iter().map(|row| two_texts(row).ok_or_else(damaged)).collect()
 }
 
-/// Stores and deletes. What is stored is one statement, so it is there whole or not at all;
-/// deletions come after it, because a row too many is harmless and one too few is not.
+/// Stores and deletes. What is stored is one statement, so it is there whole or not at all, but for
+/// the settled counts of a very busy object, each of which stands for itself; deletions come after
+/// it, because a row too many is harmless and one too few is not.
 pub(super) fn write(store: &Store, rows: Vec<(String, Option<String>)>) -> Result<(), Fault> {
     let mut kept: Vec<(String, String)> = Vec::new();
     let mut gone: Vec<String> = Vec::new();
@@ -40,31 +45,32 @@ pub(super) fn write(store: &Store, rows: Vec<(String, Option<String>)>) -> Resul
             None => gone.push(name),
         }
     }
-    match kept.as_slice() {
-        [] => {}
-        // By far the most frequent write: one count of one limit.
-        [(name, value)] => store.write(
-            "INSERT OR REPLACE INTO entry VALUES (?, ?)",
-            vec![name.as_str().into(), value.as_str().into()],
-        )?,
-        many => store.write(
-            "INSERT OR REPLACE INTO entry \
-             SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)",
-            vec![json(&many)?.into()],
-        )?,
+    for chunk in kept.chunks(CHUNK) {
+        match chunk {
+            // By far the most frequent write: one count of one limit.
+            [(name, value)] => store.write(
+                "INSERT OR REPLACE INTO entry VALUES (?, ?)",
+                vec![name.as_str().into(), value.as_str().into()],
+            )?,
+            many => store.write(
+                "INSERT OR REPLACE INTO entry \
+                 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)",
+                vec![json(&many)?.into()],
+            )?,
+        }
     }
     delete(store, &gone)
 }
 
 /// Deletes rows by their names.
 pub(super) fn delete(store: &Store, names: &[String]) -> Result<(), Fault> {
-    if names.is_empty() {
-        return Ok(());
+    for chunk in names.chunks(CHUNK) {
+        store.write(
+            "DELETE FROM entry WHERE name IN (SELECT value FROM json_each(?))",
+            vec![json(&chunk)?.into()],
+        )?;
     }
-    store.write(
-        "DELETE FROM entry WHERE name IN (SELECT value FROM json_each(?))",
-        vec![json(&names)?.into()],
-    )
+    Ok(())
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, Fault> {

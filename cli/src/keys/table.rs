@@ -87,15 +87,28 @@ fn text(value: &Value) -> String {
     match value {
         Value::Null | Value::Bool(false) => String::new(),
         Value::Bool(true) => "yes".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
             let pairs = members.iter().filter(|(_, value)| !value.is_null());
-            let pairs = pairs.map(|(name, value)| format!("{name} {}", text(value)));
+            let pairs = pairs.map(|(name, value)| format!("{} {}", printable(name), text(value)));
             pairs.collect::<Vec<_>>().join(" ")
         }
         number @ Value::Number(_) => number.to_string(),
     }
+}
+
+/// The text with what a terminal obeys instead of showing it, and what makes text read in another
+/// order than it stands (Unicode's bidirectional and invisible characters), as `\u{…}`. Whoever
+/// names a key chooses these texts.
+fn printable(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let shown = |c: char| if hidden(c) { c.escape_unicode().collect() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -103,6 +116,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_name_does_nothing_to_the_terminal() {
+        for (name, shown) in [
+            ("shop – Überblick", "shop – Überblick"),
+            ("日本 🔑", "日本 🔑"),
+            ("red\u{1b}[31m", r"red\u{1b}[31m"),
+            ("two\nlines\r", r"two\u{a}lines\u{d}"),
+            ("c1\u{9b}2J", r"c1\u{9b}2J"),
+            ("abc\u{202e}fdp", r"abc\u{202e}fdp"),
+            ("\u{2066}a\u{2069}\u{200f}", r"\u{2066}a\u{2069}\u{200f}"),
+            ("no\u{200b}thing", r"no\u{200b}thing"),
+        ] {
+            let body = json!({ "code": name, "detail": name, "correlationId": name,
+                "errors": [{ "field": name, "message": name }] });
+            let told = problem(&Answer { status: 400, body });
+            assert_eq!(told, format!("400 {shown}: {shown}\n{shown} {shown}\nrequest {shown}\n"));
+            let row = json!({ "name": name, "metadata": { name: 1 } });
+            let shown_row = format!("name         {shown}\nmetadata     {shown} 1\n");
+            assert_eq!(key(&row), shown_row);
+            assert!(keys(&[row]).ends_with(&format!("{shown}\n")));
+        }
+    }
 
     #[test]
     fn keys_stand_in_columns() {

@@ -5,15 +5,15 @@
 //! request charged before, and no secret known. What would be injected is shown as
 //! `${secret:NAME}`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::address::ClientIpSource;
 use crate::family::{FamilyReply, FamilyRequest, FamilyState};
 use crate::header::name;
-use crate::key::{Key, KeyEnvironment, KeyPrefix, KeyRecord};
+use crate::key::{Key, KeyEnvironment, KeyPrefix, KeyRecord, Presented, find_key};
 use crate::limit::Windows;
 use crate::policy::{HostKind, Policy};
 use crate::problem::Code;
@@ -25,6 +25,9 @@ use crate::road::{
 use crate::text::Secret;
 use crate::time::UnixMillis;
 
+/// The most headers of a request that is explained; platforms take fewer than that.
+pub const MAX_HEADERS: usize = 200;
+
 /// A request, written down.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,12 +36,21 @@ pub struct Request {
     pub method: String,
     /// The absolute URL, as it would be sent.
     pub url: String,
-    /// Names and values, in order; a name may stand several times.
-    #[serde(default)]
+    /// Names and values, in order; a name may stand several times. At most [`MAX_HEADERS`].
+    #[serde(default, deserialize_with = "few_headers")]
     pub headers: Vec<(String, String)>,
     /// The caller's address, as the gate would read it.
     #[serde(default)]
     pub client_ip: Option<String>,
+}
+
+fn few_headers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
+    let headers = Vec::<(String, String)>::deserialize(from)?;
+    if headers.len() <= MAX_HEADERS {
+        return Ok(headers);
+    }
+    let count = headers.len();
+    Err(de::Error::custom(format!("{count} headers are too many: {MAX_HEADERS} is the most")))
 }
 
 /// What would become of it.
@@ -86,8 +98,9 @@ pub fn explain(
         policy.gate.hosts = vec![url.host().to_owned()];
     }
     policy.gate.client_ip = ClientIpSource::Socket;
-    let presented =
-        record.filter(|_| !has_credential(request)).map(|record| stand_in(&policy, record));
+    let presented = record
+        .filter(|_| !has_credential(&policy, request))
+        .map(|record| stand_in(&policy, record));
     let head = Written { request, presented };
     let gate = Rc::new(Gate::new(policy, Trust::Assumed, BTreeMap::new()));
     let mut isolate = Isolate::default();
@@ -160,29 +173,49 @@ fn owned(headers: Vec<(&'static str, String)>) -> Vec<(String, String)> {
     headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The headers without those in `remove`, and with those in `set`: of a name the last one.
 fn edited(
     headers: &[(String, String)],
     remove: &[String],
     set: impl Iterator<Item = (String, String)>,
 ) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> = headers
-        .iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-        .filter(|(name, _)| !remove.contains(name))
-        .collect();
-    for (name, value) in set {
-        let name = name.to_ascii_lowercase();
-        all.retain(|(known, _)| *known != name);
-        all.push((name, value));
-    }
-    all
+    let mut added: Vec<(String, String)> =
+        set.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    added.reverse();
+    added.retain(|(name, _)| taken.insert(name.clone()));
+    added.reverse();
+    taken.extend(remove.iter().cloned());
+    let kept = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+    kept.filter(|(name, _)| !taken.contains(name)).chain(added).collect()
 }
 
-fn has_credential(request: &Request) -> bool {
-    request.headers.iter().any(|(header, _)| {
-        header.eq_ignore_ascii_case(name::AUTHORIZATION)
-            || header.eq_ignore_ascii_case(name::X_API_KEY)
-    })
+/// True when the request brings a credential for the gate. An `Authorization` that the route leaves
+/// to its backend is none, unless a key of the gate stands in it: that is worth explaining.
+fn has_credential(policy: &Policy, request: &Request) -> bool {
+    let find = |wanted: &str| {
+        let found = request.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.as_str())
+    };
+    let authorization = find(name::AUTHORIZATION);
+    find(name::X_API_KEY).is_some()
+        || authorization
+            .is_some_and(|value| !is_for_backend(policy, request) || holds_key(policy, value))
+}
+
+/// True when the route of this request takes its key from `X-Api-Key` alone.
+fn is_for_backend(policy: &Policy, request: &Request) -> bool {
+    let url = RequestUrl::parse(&request.url).ok();
+    let found = url.as_ref().and_then(|url| policy.route_path(&url.path));
+    let route =
+        found.and_then(|found| found.routes().find(|route| route.methods.allows(&request.method)));
+    route.is_some_and(|route| route.passthrough_authorization)
+}
+
+/// True for an `Authorization` with a key of this gate in it, plain or as Basic.
+fn holds_key(policy: &Policy, authorization: &str) -> bool {
+    let basic = || matches!(Presented::read(Some(authorization), None), Ok(Presented::Key(_)));
+    find_key(&policy.gate.key_brand, authorization).is_some() || basic()
 }
 
 /// A text of the right form for a key whose secret nobody here knows.
@@ -284,3 +317,6 @@ impl Head for Written<'_> {
         self.header("transfer-encoding").is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::caller::root_token_fits;
 use crate::address::failure_block;
+use crate::header::name;
 use crate::key::{Key, KeyEnvironment, KeyId, KeyKind, KeyPrefix, KeyRecord, Presented};
 use crate::limit::{Charge, LimitBy};
 use crate::policy::Policy;
@@ -15,7 +16,7 @@ use crate::road::permit::{addresses_allow, state};
 use crate::text::Secret;
 use crate::time::UnixMillis;
 
-/// The headers that a credential may stand in, and the one that shows a browser.
+/// The headers that a credential may stand in, and those that show a browser.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sent<'r> {
     /// `Authorization`.
@@ -24,6 +25,8 @@ pub struct Sent<'r> {
     pub x_api_key: Option<&'r str>,
     /// `Origin`.
     pub origin: Option<&'r str>,
+    /// `Sec-Fetch-Site`.
+    pub sec_fetch_site: Option<&'r str>,
 }
 
 /// What keys of this gate look like, and what makes them believed.
@@ -78,13 +81,13 @@ impl Credential {
         let bearer = bearer.map(|(_, token)| token);
         let is_root = root.zip(bearer).is_some_and(|(root, sent)| root_token_fits(root, sent));
         if is_root && sent.x_api_key.is_none() {
-            return match sent.origin {
-                None => Ok(Self::Root),
-                Some(_) => Err(Failed::uncounted(
-                    Problem::new(Code::SecretKeyInBrowser)
-                        .detail("The root token is not for pages: the request carries an Origin."),
-                )),
-            };
+            let shows = sent.origin.map(|_| name::ORIGIN);
+            let shows = shows.or(sent.sec_fetch_site.map(|_| name::SEC_FETCH_SITE));
+            let Some(header) = shows else { return Ok(Self::Root) };
+            let detail =
+                format!("The root token is not for browsers: the request carries {header}.");
+            let problem = Problem::new(Code::SecretKeyInBrowser).detail(detail);
+            return Err(Failed::uncounted(problem));
         }
         match Presented::read(sent.authorization, sent.x_api_key) {
             Ok(Presented::Nothing) => Err(Failed::uncounted(Code::KeyMissing)),

@@ -31,14 +31,14 @@ pub use credential::{Credential, Failed, Ground, Sent, admin_charges, may_be_use
 pub use explain::{AskedKey, ExplainAsk};
 pub use field::{object_of, query_pairs};
 pub use list::{Cursor, KeyState as ListedState, ListQuery};
-pub use outcome::{Changed, version_conflict};
+pub use outcome::{Changed, rehearsed, version_conflict};
 pub use page::{
     Asset, asset, error_index, error_index_json, error_json, error_page, error_page_policy,
     page_policy, wants_json,
 };
 pub use place::Place;
 pub use ready::{Readiness, Store};
-pub use refusal::{refusal_headers, stamp};
+pub use refusal::{refusal_headers, shown, stamp};
 pub use registry::{ALL_TENANTS, Entry, Found, Origins, Page, RegistryRequest};
 pub use resource::KeyView;
 pub use update::{ActionBody, Patched, Update, read_action};
@@ -56,4 +56,4 @@ pub const MAX_LIFETIME: Millis = Millis::days(3_650);
 pub const DEFAULT_GRACE: Millis = Millis::hours(48);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,8 +1,9 @@
 //! What a family's object said to a change, as the management API answers it.
 
-use crate::family::{FamilyReply, Obstacle};
+use crate::family::{Change, FamilyReply, FamilyRequest, FamilyState, Obstacle};
 use crate::key::KeyRecord;
 use crate::problem::{Code, Problem};
+use crate::time::UnixMillis;
 
 /// A change that was made.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,17 @@ impl Changed {
     }
 }
 
+/// What a family of this one key would say to `change`: for changes that leave something behind
+/// elsewhere before the family is asked.
+///
+/// # Errors
+/// Those of [`Changed::read`].
+pub fn rehearsed(record: &KeyRecord, change: &Change, now: UnixMillis) -> Result<(), Box<Problem>> {
+    let request = FamilyRequest::Change { actor: String::new(), change: change.clone() };
+    let (reply, _) = FamilyState::of(record.clone()).apply(request, now);
+    Changed::read(Some(reply)).map(|_| ())
+}
+
 /// The refusal of a change that was made for another version than the present one.
 pub fn version_conflict(current: u64) -> Problem {
     let detail = format!("The key has version {current} now.");
@@ -48,7 +60,43 @@ fn obstructed(obstacle: &Obstacle) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::key::{Deprecated, KeyState};
+    use crate::manage::tests::{NOW, body, made};
+    use crate::time::Millis;
+
+    #[test]
+    fn a_rotation_that_must_fail_is_known_before_anything_is_left_behind() {
+        let (old, new) = (made(&body("sk", json!({}))), made(&body("sk", json!({ "name": "b" }))));
+        let new = new.record;
+        let with = |change: &dyn Fn(&mut KeyRecord)| {
+            let mut record = old.record.clone();
+            change(&mut record);
+            record
+        };
+        let successor = Deprecated { since: NOW, successor: new.id.clone() };
+        for (record, now, code) in [
+            (with(&|_| {}), NOW, None),
+            (with(&|r| r.state = KeyState::Revoked), NOW, Some(Code::StateConflict)),
+            (with(&|r| r.state = KeyState::Disabled), NOW, Some(Code::StateConflict)),
+            (with(&|_| {}), old.record.expires_at, Some(Code::StateConflict)),
+            (with(&|r| r.deprecated = Some(successor.clone())), NOW, Some(Code::StateConflict)),
+            (with(&|r| r.version = 2), NOW, Some(Code::VersionConflict)),
+        ] {
+            let rotation = Change::Rotate {
+                id: record.id.clone(),
+                new_id: new.id.clone(),
+                digest: new.digest.clone(),
+                grace: Millis::hours(48),
+                max_lifetime: None,
+                version: Some(1),
+            };
+            let said = rehearsed(&record, &rotation, now).err().map(|problem| problem.code);
+            assert_eq!(said, code, "{record:?}");
+        }
+    }
 
     #[test]
     fn a_reply_is_told_with_its_code() {

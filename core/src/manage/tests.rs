@@ -6,12 +6,12 @@ use crate::problem::{Code, Problem};
 use crate::text::Secret;
 use crate::time::UnixMillis;
 
-pub(super) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 pub(super) const BOUNDS: Bounds<'static> =
     Bounds { brand: "tg", environment: "dev", max_lifetime: None };
 
 /// The key that root makes of this body.
-pub(super) fn made(body: &Value) -> MadeKey {
+pub(crate) fn made(body: &Value) -> MadeKey {
     made_by(&Caller::Root, body).unwrap_or_else(|problem| panic!("{body}: {:?}", problem.errors))
 }
 
@@ -26,7 +26,7 @@ pub(super) fn made_by(caller: &Caller, body: &Value) -> Result<MadeKey, Box<Prob
 }
 
 /// The least that makes a key of this kind, with some of its fields replaced.
-pub(super) fn body(kind: &str, with: Value) -> Value {
+pub(crate) fn body(kind: &str, with: Value) -> Value {
     let mut body = match kind {
         "pk" => json!({ "origins": ["https://app.example.com"] }),
         "rk" => json!({ "scopes": ["invoices:read:42"] }),
@@ -400,6 +400,8 @@ fn a_change_leaves_a_key_that_could_have_been_made() {
             "a write from anywhere",
         ),
         (&any, json!({ "version": 1, "allow_any_origin": false }), "origins", "it lists none"),
+        (&any, json!({ "version": 1, "origins": [] }), "origins", "an empty list is not `*`"),
+        (&any, json!({ "version": 1, "origins": null }), "origins", "nor is none"),
         (&writer, json!({ "version": 1, "mfa": false }), "mfa", "writes from anywhere"),
         (&sk, json!({ "version": 1, "expires_in": "3651d" }), "expires_in", "beyond ten years"),
         (

@@ -97,8 +97,8 @@ pub struct Patched {
 fn patched_origins(wish: &Wish, record: &KeyRecord, errors: &Errors) -> (Vec<OriginPattern>, bool) {
     let allow_any = match (&wish.origins, wish.allow_any_origin) {
         (_, Some(said)) => said,
-        // Listed origins take the place of `*`; to say `*` again needs no second leave.
-        (Some(Origins::List(list)), None) if !list.is_empty() => false,
+        // A list, an empty one too, takes the place of `*`; to say `*` again needs no second leave.
+        (Some(Origins::List(_)), None) => false,
         _ => record.allow_any_origin,
     };
     let origins = match &wish.origins {

@@ -17,12 +17,17 @@ fn read(
     authorization: Option<&str>,
     x_api_key: Option<&str>,
     origin: Option<&str>,
+    sec_fetch_site: Option<&str>,
     environment: &str,
 ) -> Result<&'static str, (Code, bool)> {
     let trust = trust();
     let ground = Ground { brand: BOUNDS.brand, environment, trust: &trust };
     let root = Secret::new(ROOT);
-    match Credential::read(Sent { authorization, x_api_key, origin }, Some(&root), ground) {
+    match Credential::read(
+        Sent { authorization, x_api_key, origin, sec_fetch_site },
+        Some(&root),
+        ground,
+    ) {
         Ok(Credential::Root) => Ok("root"),
         Ok(Credential::Key(_)) => Ok("key"),
         Err(failed) => Err((failed.problem.code, failed.counts)),
@@ -67,13 +72,21 @@ fn credentials_are_told_apart_without_a_store() {
         (None, Some(ak.expose()), None, Ok("key"), "an admin key"),
         (None, Some(sk.expose()), None, Err((Code::WrongKind, true)), "a key for routes"),
         (None, Some(foreign.as_str()), None, Err((Code::KeyInvalid, true)), "another gate's"),
-        (Some("Digest x"), None, None, Err((Code::MalformedRequest, false)), "no scheme of ours"),
+        (Some("Digest x"), None, None, Err((Code::KeyInvalid, true)), "no scheme of ours"),
         (None, None, None, Err((Code::KeyMissing, false)), "none"),
         (None, None, Some("https://a.example"), Err((Code::KeyMissing, false)), "none"),
     ] {
-        assert_eq!(read(authorization, x_api_key, origin, "dev"), expected, "{reason}");
+        assert_eq!(read(authorization, x_api_key, origin, None, "dev"), expected, "{reason}");
     }
-    let other = read(Some(&bearer), None, None, "production");
+    for (site, expected) in [
+        (None, Ok("root")),
+        (Some("cross-site"), Err((Code::SecretKeyInBrowser, false))),
+        (Some("same-origin"), Err((Code::SecretKeyInBrowser, false))),
+        (Some("none"), Err((Code::SecretKeyInBrowser, false))),
+    ] {
+        assert_eq!(read(Some(&root), None, None, site, "dev"), expected, "root with {site:?}");
+    }
+    let other = read(Some(&bearer), None, None, None, "production");
     assert_eq!(other, Err((Code::WrongEnvironment, true)));
 }
 
