@@ -58,7 +58,7 @@ after(async () => {
 });
 
 const call = (path, more = {}) => gate.request({ path, ...more, headers: { ...key.bearer, ...more.headers } });
-const open = (path, more = {}) => gate.open({ path, timeout: 120_000, ...more, headers: { ...key.bearer, ...more.headers } });
+const open = (path, more = {}) => gate.open({ path, timeout: 60_000, ...more, headers: { ...key.bearer, ...more.headers } });
 
 describe("200 MiB pass in constant memory", () => {
   const chunk = Buffer.alloc(64 * 1024, "x");

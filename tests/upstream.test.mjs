@@ -49,7 +49,7 @@ after(async () => {
 });
 
 const call = (path, more = {}) => gate.request({ path, ...more, headers: { ...key.bearer, ...more.headers } });
-const open = (path, more = {}) => gate.open({ path, timeout: 120_000, ...more, headers: { ...key.bearer, ...more.headers } });
+const open = (path, more = {}) => gate.open({ path, timeout: 60_000, ...more, headers: { ...key.bearer, ...more.headers } });
 
 describe("an upstream that fails", () => {
   const APP = "https://app.example.com";
