@@ -7,7 +7,7 @@
 #![allow(unreachable_pub)]
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Date, Reflect};
@@ -18,7 +18,9 @@ use tollgate_core::problem::{Code, Problem};
 use tollgate_core::request::{Entropy, Head};
 use tollgate_core::road::arrive::ForGate;
 use tollgate_core::road::forwarding::{Forward, UpstreamFault};
-use tollgate_core::road::{self, Fault, Gate, Isolate, Outcome, Paused, Record, Supplied, Trust};
+use tollgate_core::road::{
+    self, Fault, Gate, Isolate, Outcome, Paused, Record, Shelf, Supplied, Trust,
+};
 use tollgate_core::text::Secret;
 use tollgate_core::time::{Millis, UnixMillis};
 use wasm_bindgen::prelude::*;
@@ -32,23 +34,11 @@ thread_local! {
 }
 
 /// What this instance of the Wasm module holds.
-#[derive(Default)]
 struct Shell {
     /// Built at the first request; a policy that cannot stand stays an error until the next deploy.
     gate: Option<Result<Rc<Gate>, Fault>>,
     isolate: Isolate,
-    walks: HashMap<u32, Kept>,
-    last: u32,
-    /// Before this instant the walks are not looked through again.
-    sweep_at: UnixMillis,
-}
-
-/// A walk that waits. A client that resets its connection ends its request without a word: nothing
-/// runs for it any more, and nobody would drop its walk.
-struct Kept {
-    walk: Walk,
-    /// When whatever it waits for has failed for certain.
-    until: UnixMillis,
+    walks: Shelf<Walk>,
 }
 
 enum Walk {
@@ -57,33 +47,17 @@ enum Walk {
     ForGate(Box<ForGate>),
 }
 
+/// Walks at a time; at about 2 KiB each a third of an isolate's memory. An isolate has far fewer
+/// requests at once, so that more of them are lost ones.
+const MAX_WALKS: usize = 20_000;
 /// Stores answer within seconds, or have failed.
 const STORE_WAIT: Millis = Millis::minutes(1);
 /// Beyond the time that an upstream has.
 const SLACK: Millis = Millis::secs(5);
-/// The time between two looks for walks that nobody goes on with.
-const SWEEP: Millis = Millis::secs(1);
-/// Walks at a time; at about 2 KiB each a third of an isolate's memory. An isolate has far fewer
-/// requests at once, so that more of them are lost ones.
-const MAX_WALKS: usize = 20_000;
 
-impl Shell {
-    /// Keeps a walk for `wait`; None when there is no room.
-    fn store(&mut self, walk: Walk, wait: Millis, now: UnixMillis) -> Option<u32> {
-        if now >= self.sweep_at {
-            self.sweep_at = now.plus(SWEEP);
-            self.walks.retain(|_, kept| kept.until > now);
-        }
-        if self.walks.len() >= MAX_WALKS {
-            return None;
-        }
-        self.last = self.last.wrapping_add(1).max(1);
-        self.walks.insert(self.last, Kept { walk, until: now.plus(wait).plus(SLACK) });
-        Some(self.last)
-    }
-
-    fn take(&mut self, walk: u32) -> Option<Walk> {
-        self.walks.remove(&walk).map(|kept| kept.walk)
+impl Default for Shell {
+    fn default() -> Self {
+        Self { gate: None, isolate: Isolate::default(), walks: Shelf::new(MAX_WALKS) }
     }
 }
 
@@ -115,7 +89,7 @@ pub fn step(
     let now = instant(now);
     SHELL.with_borrow_mut(|shell| {
         let head = JsHead::new(request);
-        let outcome = match shell.take(walk) {
+        let outcome = match shell.walks.take(walk) {
             Some(Walk::Paused(paused)) => {
                 let supplied = match (ok, paused.asks_cache(), supplied) {
                     (true, true, entry) => Supplied::Cached(entry),
@@ -136,7 +110,7 @@ pub fn step(
 pub fn upstream(walk: u32, came: &str, now: f64) -> String {
     let now = instant(now);
     SHELL.with_borrow_mut(|shell| {
-        let Some(Walk::Forward(forward, sent_at)) = shell.take(walk) else {
+        let Some(Walk::Forward(forward, sent_at)) = shell.walks.take(walk) else {
             return Command::Fault.to_json();
         };
         let took = now.since(sent_at);
@@ -161,7 +135,7 @@ pub fn upstream(walk: u32, came: &str, now: f64) -> String {
 /// Forgets a walk that the driver gave up.
 #[wasm_bindgen(js_name = roadDrop)]
 pub fn drop_walk(walk: u32) {
-    SHELL.with_borrow_mut(|shell| shell.walks.remove(&walk));
+    SHELL.with_borrow_mut(|shell| shell.walks.take(walk));
 }
 
 /// The body of `internal_error`, for the driver to keep: when it needs it, nothing here runs.
@@ -208,7 +182,7 @@ pub(crate) fn with_isolate<T>(work: impl FnOnce(&mut Isolate) -> T) -> T {
 
 /// The walk of a request for the gate itself, which `roadBegin` put aside.
 pub(crate) fn take_for_gate(walk: u32) -> Option<ForGate> {
-    SHELL.with_borrow_mut(|shell| match shell.take(walk) {
+    SHELL.with_borrow_mut(|shell| match shell.walks.take(walk) {
         Some(Walk::ForGate(own)) => Some(*own),
         _ => None,
     })
@@ -235,23 +209,25 @@ fn entropy() -> Option<Entropy> {
 }
 
 fn command(shell: &mut Shell, outcome: Outcome, head: &JsHead<'_>, now: UnixMillis) -> Command {
-    let kept = match outcome {
+    let walks = &mut shell.walks;
+    let command = match outcome {
         Outcome::Answer(answer) => Some(Command::answer(*answer, now)),
         Outcome::Ask(ask, paused) => {
-            shell.store(Walk::Paused(paused), STORE_WAIT, now).map(|walk| Command::ask(walk, ask))
+            walks.put(Walk::Paused(paused), STORE_WAIT, now).map(|walk| Command::ask(walk, ask))
         }
         Outcome::Gate(own) => {
-            shell.store(Walk::ForGate(own), STORE_WAIT, now).map(|walk| Command::Gate { walk })
+            walks.put(Walk::ForGate(own), STORE_WAIT, now).map(|walk| Command::Gate { walk })
         }
         Outcome::Forward(forward) => forward.request(head).and_then(|request| {
             // The upstream's time runs once the body is sent, which takes `max_stream` at most.
             let sends = request.body_cap.is_some() || head.header(CONTENT_LENGTH).is_some();
             let wait = if sends { request.max_stream } else { request.timeout };
-            let walk = shell.store(Walk::Forward(forward, now), wait, now)?;
+            let wait = Millis::millis(wait.as_millis().saturating_add(SLACK.as_millis()));
+            let walk = walks.put(Walk::Forward(forward, now), wait, now)?;
             Some(Command::forward(walk, request))
         }),
     };
-    kept.unwrap_or(Command::Fault)
+    command.unwrap_or(Command::Fault)
 }
 
 /// Reads the policy that the driver left, and the secrets that it names. What is wrong is logged

@@ -28,11 +28,13 @@ pub mod log;
 pub mod origin;
 pub mod permit;
 mod refusal;
+mod shelf;
 mod walk;
 
 pub use gate::{Fault, Gate, Trust};
 pub use isolate::Isolate;
 pub use refusal::Answer;
+pub use shelf::Shelf;
 pub(crate) use walk::redacted;
 pub use walk::{Note, Step, Verdict};
 
