@@ -236,7 +236,8 @@ pub fn find_key(brand: &str, text: &str) -> Option<core::ops::Range<usize>> {
         if let Some(length) = key_shape(brand, rest) {
             return Some(start..start.saturating_add(length));
         }
-        from = start.saturating_add(brand.len().max(1));
+        // A brand begins with one byte of ASCII; it may begin again within itself (`aa` in `aaa`).
+        from = start.saturating_add(1);
     }
     None
 }

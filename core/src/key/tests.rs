@@ -174,4 +174,6 @@ fn keys_are_found_in_urls() {
     ] {
         assert_eq!(find_key("tg", &url), found, "{url}");
     }
+    let twice = text.replacen("tg", "aa", 1);
+    assert_eq!(find_key("aa", &format!("/a{twice}")), Some(2..2 + twice.len()), "within itself");
 }
