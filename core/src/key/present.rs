@@ -20,8 +20,8 @@ pub enum Presented {
 /// Headers that no reader could understand in one way; `malformed_request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PresentedError {
-    /// `Authorization` and `X-Api-Key` at once (RFC 6750 section 2).
-    #[error("two credentials were sent: use Authorization or X-Api-Key, not both")]
+    /// `Authorization` and `X-Api-Key` at once (RFC 6750 section 2), or one of them twice.
+    #[error("two credentials were sent: use Authorization or X-Api-Key, once")]
     Two,
 }
 
@@ -35,6 +35,8 @@ impl Presented {
         let text = match (authorization, x_api_key) {
             (None, None) => return Ok(Self::Nothing),
             (Some(_), Some(_)) => return Err(PresentedError::Two),
+            // Two lines of it arrive joined.
+            (None, Some(key)) if key.contains(',') => return Err(PresentedError::Two),
             (None, Some(key)) => Some(Secret::new(key)),
             (Some(value), None) => from_authorization(value),
         };

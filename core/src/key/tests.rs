@@ -141,6 +141,8 @@ fn credentials_are_read_from_one_place() {
         assert!(matches!(read, Ok(Presented::Key(_))), "{authorization:?} {header:?}");
     }
     assert_eq!(Presented::read(Some(&bearer), Some(&text)).err(), Some(PresentedError::Two));
+    let twice = format!("{text}, {text}");
+    assert_eq!(Presented::read(None, Some(&twice)).err(), Some(PresentedError::Two));
     for value in [
         "",
         "Bearer",

@@ -3,6 +3,7 @@
 use super::log::LogLine;
 use super::walk::{Note, Step, Verdict, Walk};
 use crate::header::name;
+use crate::policy::HostKind;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
 use crate::time::UnixMillis;
 
@@ -72,11 +73,9 @@ impl Refused {
         all.push(("Content-Type", MEDIA_TYPE.to_owned()));
         all.push(("X-Content-Type-Options", "nosniff".to_owned()));
         all.push((name::CACHE_CONTROL, "no-store".to_owned()));
-        let gate = if walk.url.authority.is_empty() || problem.code == Code::MisdirectedRequest {
-            String::new()
-        } else {
-            walk.url.base()
-        };
+        // A host that is not the gate's own has no page about the code.
+        let served = walk.gate.policy.host(&walk.url.authority) != HostKind::Unknown;
+        let gate = if served { walk.url.base() } else { String::new() };
         let body = problem.document(&gate, walk.id.as_str()).to_string();
         Answer::new(problem.code.status(), all, body, Some(problem.code), walk)
     }
