@@ -45,9 +45,11 @@ let faultDocument = "";
 const CORRELATION = "00000000-0000-0000-0000-000000000000";
 
 /** The answer to a fault of the gate itself: nothing of it is told. */
-function fault(error) {
+function fault(request, error) {
   const id = crypto.randomUUID();
-  console.error(JSON.stringify({ request_id: id, code: "internal_error", fault: String(error) }));
+  // The path is left out: only the core knows what in it must not be written down.
+  const line = { time: new Date().toISOString(), request_id: id, method: request.method, status: 500 };
+  console.error(JSON.stringify({ ...line, code: "internal_error", fault: String(error) }));
   return new Response(faultDocument.replace(CORRELATION, id), {
     status: 500,
     headers: {
@@ -112,7 +114,7 @@ async function drive(request, env, ctx) {
           return await settled(wasm.gateAnswer(own, request, env, ctx));
         }
         case "fault":
-          return fault("the gate refuses everything: its log says why");
+          return fault(request, "the gate refuses everything: its log says why");
         case "answer":
           console.log(command.log);
           return new Response(command.body || null, command);
@@ -320,7 +322,7 @@ export default {
     try {
       return await drive(request, env, ctx);
     } catch (error) {
-      return fault(error);
+      return fault(request, error);
     }
   },
 };
