@@ -153,12 +153,12 @@ async function send(command, request, ctx) {
       init.body = body.readable;
       ctx.waitUntil(body.done);
     } else {
-      exchange.answerWithin(command.timeout);
+      exchange.sent();
     }
     const response = await fetch(new Request(command.url, new Request(request, init)), how);
     // No Response can be made of such a status: 101 without having asked, or a number beyond HTTP's.
     if (response.status < 200 || response.status > 599) throw new Error("no status of an answer");
-    exchange.endWithin(command.max_stream);
+    exchange.answered();
     return { exchange, response, came: { answered: { status: response.status, headers: [...response.headers] } } };
   } catch {
     exchange.break();
@@ -171,38 +171,39 @@ class Exchange {
   fault = "unreachable";
   #abort = new AbortController();
   #timer;
-  #timeout;
+  #limits;
+  #waits = true;
 
-  constructor({ timeout, max_stream }) {
-    this.#timeout = timeout;
-    // Until the body is sent, only the whole exchange is bounded: the backend cannot answer yet.
-    this.endWithin(max_stream);
+  constructor(limits) {
+    this.#limits = limits;
+    // Until its body is sent the upstream cannot be held to answer: only the body is bounded.
+    this.#within(limits.max_stream);
   }
   get signal() {
     return this.#abort.signal;
   }
-  /** The request is sent whole: from here on the first byte of the answer is waited for. */
+  /** The request is sent whole: the first byte of the answer is waited for, unless it is here. */
   sent() {
-    if (this.#timeout !== undefined) this.answerWithin(this.#timeout);
+    if (this.#waits) this.#within(this.#limits.timeout);
   }
-  answerWithin(ms) {
-    this.#timeout = undefined;
-    this.#set(ms, "timeout");
+  /** The answer has begun: it is bounded too, so that no open stream outlives a revoked key for long. */
+  answered() {
+    this.#waits = false;
+    this.#within(this.#limits.max_stream);
   }
-  endWithin(ms) {
-    this.#set(ms, "timeout");
-  }
-  #set(ms, fault) {
-    this.settle();
-    this.#timer = setTimeout(() => this.break(fault), ms);
+  /** Nothing is waited for any more. */
+  settle() {
+    this.#waits = false;
+    clearTimeout(this.#timer);
   }
   break(fault = this.fault) {
     this.settle();
     this.fault = fault;
     this.#abort.abort();
   }
-  settle() {
+  #within(ms) {
     clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.break("timeout"), ms);
   }
 }
 

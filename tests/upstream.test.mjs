@@ -162,6 +162,41 @@ describe("an upstream that fails", () => {
     assert.equal((await call("/hasty")).text, "ab");
   });
 
+  test("answered before the body was sent: the body's end starts no clock again", async () => {
+    backend.early = true;
+    backend.answer = (seen, response) => {
+      response.writeHead(200);
+      response.write("a");
+      // Longer than the timeout after the body's end, and within max_stream.
+      seen.request.resume().once("end", () => setTimeout(() => response.end("b"), 500));
+    };
+    let begun;
+    const answered = new Promise((resolve) => (begun = resolve));
+    async function* rest() {
+      yield Buffer.from("1");
+      await answered;
+      yield Buffer.from("2");
+    }
+    const answer = await open("/hasty", { method: "POST", body: rest() });
+    let text = "";
+    for await (const chunk of answer) {
+      text += chunk;
+      begun();
+    }
+    assert.equal(text, "ab");
+  });
+
+  test("a body that takes longer than the timeout: the clock starts when it is sent", async () => {
+    async function* slowly() {
+      yield Buffer.from("1");
+      await sleep(500);
+      yield Buffer.from("2");
+    }
+    const answer = await open("/hasty", { method: "POST", body: slowly() });
+    assert.equal(answer.statusCode ?? answer.status, 200);
+    answer.resume();
+  });
+
   test("a page can read that the upstream failed", async () => {
     const page = await makeKey(gate, { kind: "pk", origins: [APP] });
     backend.answer = (seen, response) => response.destroy();
