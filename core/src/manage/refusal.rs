@@ -1,11 +1,8 @@
 //! The headers that answers of the gate's own bring along.
 
 use crate::header::name;
-use crate::problem::{Code, FieldError, MEDIA_TYPE, Problem};
-use crate::road::redacted;
-
-/// One year (SPEC section 10).
-const HSTS: &str = "max-age=31536000";
+use crate::problem::{FieldError, MEDIA_TYPE, Problem};
+use crate::road::{HSTS, challenge, redacted};
 
 /// The longest that a field's name or what is wrong with it is told, in characters.
 const MOST_TOLD: usize = 200;
@@ -38,25 +35,11 @@ pub fn stamp(own: Vec<(&'static str, String)>, request_id: &str) -> Vec<(&'stati
     headers
 }
 
-/// Every header that is due to the problem itself: its media type, `WWW-Authenticate` (RFC 6750
-/// section 3; without any credential it carries no error, section 3.1), and `Retry-After`.
+/// Every header that is due to the problem itself: its media type, `WWW-Authenticate` as on the
+/// road, and `Retry-After`.
 pub fn refusal_headers(problem: &Problem, realm: &str) -> Vec<(&'static str, String)> {
     let mut headers = vec![("Content-Type", MEDIA_TYPE.to_owned())];
-    let error = match problem.code {
-        Code::KeyMissing => Some(String::new()),
-        Code::InsufficientScope => {
-            let scope = problem.required_scopes.join(" ");
-            Some(format!(r#", error="insufficient_scope", scope="{scope}""#))
-        }
-        code if code.status() == 401 => {
-            let title = code.title();
-            Some(format!(r#", error="invalid_token", error_description="{title}""#))
-        }
-        _ => None,
-    };
-    if let Some(error) = error {
-        headers.push((name::WWW_AUTHENTICATE, format!(r#"Bearer realm="{realm}"{error}"#)));
-    }
+    headers.extend(challenge(problem, realm));
     if let Some(seconds) = problem.retry_after {
         headers.push((name::RETRY_AFTER, seconds.to_string()));
     }
@@ -70,6 +53,7 @@ mod tests {
     use super::*;
     use crate::manage::tests::{BOUNDS, body, made, made_by};
     use crate::manage::{Caller, ExplainAsk, VerifyAsk, query_pairs};
+    use crate::problem::Code;
 
     #[test]
     fn a_key_in_the_wrong_place_is_not_told_again() {

@@ -34,6 +34,7 @@ mod walk;
 pub use gate::{Fault, Gate, Trust};
 pub use isolate::Isolate;
 pub use refusal::Answer;
+pub(crate) use refusal::{HSTS, challenge};
 pub use shelf::Shelf;
 pub(crate) use walk::redacted;
 pub use walk::{Note, Step, Verdict};

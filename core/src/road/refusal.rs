@@ -64,7 +64,7 @@ impl Refused {
         let Self { walk, problem, headers } = self;
         let mut all = walk.stamp();
         all.extend(headers);
-        all.extend(walk.challenge(&problem));
+        all.extend(challenge(&problem, &walk.gate.policy.gate.realm));
         if let Some(seconds) = problem.retry_after
             && !all.iter().any(|(header, _)| *header == name::RETRY_AFTER)
         {
@@ -115,29 +115,26 @@ impl Walk {
         headers.extend(self.limits.iter().cloned());
         headers
     }
+}
 
-    /// `WWW-Authenticate` of RFC 6750 section 3: on every 401 and on a missing scope. Without any
-    /// credential it carries no error (section 3.1).
-    fn challenge(&self, problem: &Problem) -> Option<(&'static str, String)> {
-        let realm = &self.gate.policy.gate.realm;
-        let code = problem.code;
-        let value = match code.status() {
-            401 if code == Code::KeyMissing => format!(r#"Bearer realm="{realm}""#),
-            401 => {
-                let description = code.title();
-                format!(
-                    r#"Bearer realm="{realm}", error="invalid_token", error_description="{description}""#
-                )
-            }
-            _ if code == Code::InsufficientScope => {
-                let scope = problem.required_scopes.join(" ");
-                // RFC 6750 allows only printable ASCII here; a path value may hold more.
-                let fits = scope.bytes().all(|b| matches!(b, 0x20..=0x7e) && !b"\"\\".contains(&b));
-                let scope = if fits { format!(r#", scope="{scope}""#) } else { String::new() };
-                format!(r#"Bearer realm="{realm}", error="insufficient_scope"{scope}"#)
-            }
-            _ => return None,
-        };
-        Some((name::WWW_AUTHENTICATE, value))
-    }
+/// `WWW-Authenticate` of RFC 6750 section 3: on every 401 and on a missing scope. Without any
+/// credential it carries no error (section 3.1).
+pub(crate) fn challenge(problem: &Problem, realm: &str) -> Option<(&'static str, String)> {
+    let code = problem.code;
+    let error = match code.status() {
+        401 if code == Code::KeyMissing => String::new(),
+        401 => {
+            let description = code.title();
+            format!(r#", error="invalid_token", error_description="{description}""#)
+        }
+        _ if code == Code::InsufficientScope => {
+            let scope = problem.required_scopes.join(" ");
+            // RFC 6750 allows only printable ASCII here; a path value may hold more.
+            let fits = scope.bytes().all(|b| matches!(b, 0x20..=0x7e) && !b"\"\\".contains(&b));
+            let scope = if fits { format!(r#", scope="{scope}""#) } else { String::new() };
+            format!(r#", error="insufficient_scope"{scope}"#)
+        }
+        _ => return None,
+    };
+    Some((name::WWW_AUTHENTICATE, format!(r#"Bearer realm="{realm}"{error}"#)))
 }
