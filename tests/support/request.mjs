@@ -4,6 +4,7 @@ import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { answered } from "./run.mjs";
 
 /** How long an answer may take, in ms. */
 const PATIENCE = 20_000;
@@ -50,7 +51,7 @@ export async function request(options) {
   for await (const chunk of answer) chunks.push(chunk);
   const body = Buffer.concat(chunks);
   const text = body.toString();
-  return {
+  const whole = {
     status: answer.statusCode,
     /** Names in lower case; a repeated header's values joined by ", ". */
     headers: answer.headers,
@@ -60,10 +61,12 @@ export async function request(options) {
     text,
     /** The answer as JSON; of a refusal, its problem document. */
     get json() {
-      return JSON.parse(text);
+      return text === "" ? undefined : JSON.parse(text);
     },
     ms: performance.now() - began,
   };
+  answered(options.method ?? "GET", options.path ?? "/", whole);
+  return whole;
 }
 
 /** Sends bytes as they are and resolves with what came back until the other side closed. */
