@@ -100,7 +100,7 @@ async function drive(request, env, ctx) {
           try {
             alive();
             command = next(wasm.roadUpstream(walk, JSON.stringify(sent.came), Date.now()));
-            if (command.do === "relay") return relay(command, sent, ctx);
+            if (command.do === "relay") return relay(command, sent, env, ctx);
           } catch (error) {
             sent.exchange.break();
             throw error;
@@ -111,12 +111,17 @@ async function drive(request, env, ctx) {
         case "gate": {
           const own = walk;
           walk = 0;
-          return await settled(wasm.gateAnswer(own, request, env, ctx));
+          const answering = settled(wasm.gateAnswer(own, request, env, ctx));
+          // What was begun is brought to its end, though the client may be gone.
+          ctx.waitUntil(answering.catch(() => {}));
+          const answer = await answering;
+          if (!critical) bring(env, ctx, wasm.usageDue());
+          return answer;
         }
         case "fault":
           return fault(request, "the gate refuses everything: its log says why");
         case "answer":
-          console.log(command.log);
+          leave(command, env, ctx);
           return new Response(command.body || null, command);
         default:
           throw new Error(`no such command: ${command.do}`);
@@ -267,15 +272,42 @@ function bounded({ body, headers }, ctx, exchange) {
 }
 
 /** The upstream's answer, its headers edited, its body the stream that it is. */
-function relay(command, { exchange, response }, ctx) {
+function relay(command, { exchange, response }, env, ctx) {
   const { status, statusText, headers } = response;
   const body = bounded(response, ctx, exchange);
   const answer = new Response(body, { status, statusText, headers, encodeBody: "manual" });
   for (const name of command.remove) answer.headers.delete(name);
   for (const [name, value] of command.set) answer.headers.set(name, value);
   for (const [name, value] of command.append) answer.headers.append(name, value);
-  console.log(command.log);
+  leave(command, env, ctx);
   return answer;
+}
+
+/** What is left of a request once it is answered: its log line, its data point, and what was counted. */
+function leave({ log, point, flush }, env, ctx) {
+  console.log(log);
+  if (point) {
+    try {
+      env.ANALYTICS.writeDataPoint(point);
+    } catch (error) {
+      console.error(JSON.stringify({ fault: String(error) }));
+    }
+  }
+  bring(env, ctx, flush);
+}
+
+/** After `wait` ms what was counted goes to the tenants' objects; undefined: somebody else sees to it. */
+function bring(env, ctx, wait) {
+  if (wait === undefined) return;
+  const born = generation;
+  const brought = async () => {
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    // A panic took it.
+    if (born !== generation || critical) return;
+    const batches = JSON.parse(wasm.usageTake());
+    await Promise.all(batches.map(([name, message]) => attempt(env.TENANT.get(env.TENANT.idFromName(name)).call(message))));
+  };
+  ctx.waitUntil(attempt(brought()));
 }
 
 /** An object of the Wasm module, reached by one method. */

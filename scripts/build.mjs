@@ -10,8 +10,9 @@ import { main, Mend, step } from "./report.mjs";
 import { must, run } from "./run.mjs";
 import { setUp } from "./setup.mjs";
 
-/** Compressed size that the Worker's Wasm may have. */
-const WASM_LIMIT_KIB = 400;
+/** Compressed size that the Worker's Wasm may have: what it has with management in it, and little more, so
+ * that growth is noticed. Cloudflare takes 3 MiB and more. */
+const WASM_LIMIT_KIB = 680;
 
 /** The four steps in their order. */
 export async function buildAll() {

@@ -10,6 +10,9 @@ export const at = (...parts) => join(root, ...parts);
 
 /** Tools that cargo installs for this project alone. */
 export const tools = at(".tools");
+/** The tester of the OpenAPI document, in a Python environment of the project's own. */
+export const python = join(tools, "schemathesis");
+export const schemathesis = () => join(python, "bin", "schemathesis");
 /** The Worker as it is deployed: index.js, index_bg.wasm, policy.json. */
 export const build = at("build");
 /** Development secrets, state on disk and keys of the demo. */

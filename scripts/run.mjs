@@ -10,7 +10,7 @@ const UNREACHABLE = new RegExp(
     "spurious network error",
     "network is unreachable",
     "EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT",
-    "failed to (download|connect)",
+    "failed to (download|connect|establish a new connection)",
     "temporary failure resolving",
     "could not connect to server",
     "dns error",
@@ -79,7 +79,7 @@ export async function must(command, args, options) {
   if (UNREACHABLE.test(output)) {
     throw new Mend(
       `No network: \`${line}\` could not fetch what it needs. ${firstMatch(output)}`,
-      "connect to the internet (crates.io, the npm registry) and run this again; it is needed once only",
+      "connect to the internet (crates.io, the npm registry, PyPI) and run this again; it is needed once only",
     );
   }
   throw new ToolFailed(`\`${line}\` failed (${code}).`, output);

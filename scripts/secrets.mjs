@@ -12,6 +12,8 @@ const MAKE = {
   KEY_PEPPER: () => `1:${random("base64")}`,
   // Makes the part of a key's id that proves that the gate made it.
   KEY_ID_SECRET: () => random("base64"),
+  // Version and value of the key that secrets are kept under where they must be read again.
+  STORE_KEY: () => `1:${random("base64")}`,
   // The first credential of the management API.
   ROOT_TOKEN: () => random("base64url"),
   // What the demo backend wants to see, and the gate alone knows.

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
-import { at, bundler, lockedVersion, oldestRust, root, tools } from "./paths.mjs";
+import { at, bundler, lockedVersion, oldestRust, python, root, schemathesis, tools } from "./paths.mjs";
 import { Mend, step } from "./report.mjs";
 import { ask, must } from "./run.mjs";
 import { systemPackages } from "./system.mjs";
@@ -12,15 +12,17 @@ import { systemPackages } from "./system.mjs";
 const OLDEST_NODE = 20;
 const WASM = "wasm32-unknown-unknown";
 
-/** Prepares this machine. With `browser` also Chromium and its driver, which only tests need. */
-export async function setUp({ browser = false } = {}) {
+/** Prepares this machine. With `tests` also what only tests need: Chromium and its driver, and a tester
+ * of the OpenAPI document. */
+export async function setUp({ tests = false } = {}) {
   checkPlatform();
   await step("rust", rust);
   await step("wasm target", wasmTarget);
   const toolsMissing = TOOLS.some((tool) => !tool.there());
-  const needs = ["compiler", ...(toolsMissing ? ["openssl"] : []), ...(browser ? ["browser"] : [])];
+  const needs = ["compiler", ...(toolsMissing ? ["openssl"] : []), ...(tests ? ["browser", "python"] : [])];
   await step("system packages", () => systemPackages(...needs));
   await step("npm packages", npmPackages);
+  if (tests) await step("schemathesis", pythonPackages);
   for (const tool of TOOLS) await step(tool.crate, () => cargoTool(tool));
   rmSync(TOOLS_TARGET, { recursive: true, force: true });
 }
@@ -69,6 +71,22 @@ async function npmPackages() {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock && existsSync(bundler())) return "there";
   await must("npm", ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: root });
   writeFileSync(stamp, lock);
+  return "installed";
+}
+
+/** The packages of a requirements file, each in the version that it names, in an environment that is made
+ * anew when the file changes. */
+async function pythonPackages() {
+  const wanted = at("scripts/schemathesis/requirements.txt");
+  const stamp = join(python, ".tollgate-setup");
+  const list = createHash("sha256").update(readFileSync(wanted)).digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === list && existsSync(schemathesis())) return "there";
+  rmSync(python, { recursive: true, force: true });
+  mkdirSync(tools, { recursive: true });
+  await must("python3", ["-m", "venv", python]);
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
+  await must(join(python, "bin", "python"), [...pip, "--requirement", wanted]);
+  writeFileSync(stamp, list);
   return "installed";
 }
 

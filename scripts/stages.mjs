@@ -16,7 +16,8 @@ const cargo = (...args) => ["cargo", [args[0], "--locked", ...args.slice(1)]];
  *   needs?: "build", timeout?: number}[]}
  */
 export function stages(run) {
-  const endToEnd = testFiles("tests").filter((file) => !file.endsWith("demo.test.mjs"));
+  const alone = ["console.test.mjs", "demo.test.mjs", "schemathesis.test.mjs"];
+  const endToEnd = testFiles("tests").filter((file) => !alone.some((name) => file.endsWith(`/${name}`)));
   return [
     { name: "format", commands: [["cargo", ["fmt", "--all", "--check", "--", "--color", "never"]]] },
     { name: "clippy on the host", commands: [cargo("clippy", "--all-targets", "--", "-D", "warnings")] },
@@ -45,9 +46,14 @@ export function stages(run) {
     },
     { name: "end to end on workerd", needs: "build", ...nodeTests(endToEnd, join(run, "end-to-end.tap")) },
     {
-      name: "demo page in Chromium",
+      name: "schemathesis",
       needs: "build",
-      ...nodeTests([at("tests/demo.test.mjs")], join(run, "demo.tap")),
+      ...nodeTests([at("tests/schemathesis.test.mjs")], join(run, "schemathesis.tap")),
+    },
+    {
+      name: "pages in Chromium",
+      needs: "build",
+      ...nodeTests([at("tests/console.test.mjs"), at("tests/demo.test.mjs")], join(run, "pages.tap")),
     },
     {
       name: "wrangler takes the config",

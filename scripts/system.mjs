@@ -1,4 +1,5 @@
-// Packages of the operating system: the C compiler, OpenSSL's headers, the browser of the tests.
+// Packages of the operating system: the C compiler, OpenSSL's headers, the browser and the Python of
+// the tests.
 // Installed where that needs no password, else the one command is named.
 import { Mend } from "./report.mjs";
 import { ask, run } from "./run.mjs";
@@ -18,6 +19,12 @@ const NEEDS = {
     // On macOS the tools use the system's own TLS.
     there: () => onMac || ask("pkg-config", ["--exists", "openssl"]) !== undefined,
     debian: ["pkg-config", "libssl-dev"],
+  },
+  python: {
+    what: "Python 3.10 or newer with its module venv",
+    there: () => ask("python3", ["-c", "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))"]) !== undefined,
+    debian: ["python3", "python3-venv"],
+    mac: "brew install python",
   },
   browser: {
     what: "Chromium and its driver",

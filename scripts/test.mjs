@@ -25,7 +25,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 }
 
 await main(async () => {
-  await setUp({ browser: true });
+  await setUp({ tests: true });
   rmSync(run, { recursive: true, force: true });
   mkdirSync(join(run, "stages"), { recursive: true });
   mkdirSync(join(run, "logs"));

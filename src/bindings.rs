@@ -1,7 +1,7 @@
 //! What the platform binds to the gate: every name once, and typed access. What is missing is a
 //! [`Fault`], never a panic.
 
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use tollgate_core::road::Fault;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -14,6 +14,8 @@ pub(crate) const ENVIRONMENT: &str = "ENVIRONMENT";
 pub(crate) const KEY_PEPPER: &str = "KEY_PEPPER";
 /// The secret that ids of keys are marked with.
 pub(crate) const KEY_ID_SECRET: &str = "KEY_ID_SECRET";
+/// The secret that other secrets are kept under where they must be read again.
+pub(crate) const STORE_KEY: &str = "STORE_KEY";
 /// The secret that opens the management API without a key.
 pub(crate) const ROOT_TOKEN: &str = "ROOT_TOKEN";
 /// The KV namespace that caches key records.
@@ -24,6 +26,8 @@ pub(crate) const KEY: &str = "KEY";
 pub(crate) const TENANT: &str = "TENANT";
 /// The objects of limits by address.
 pub(crate) const COUNTER: &str = "COUNTER";
+/// The dataset of Analytics Engine, where there is one.
+pub(crate) const ANALYTICS: &str = "ANALYTICS";
 /// The files of `www/`.
 pub(crate) const ASSETS: &str = "ASSETS";
 
@@ -42,6 +46,10 @@ extern "C" {
     fn set_timeout(run: &Function, milliseconds: i32) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(timer: &JsValue);
+
+    /// The platform's own.
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn fetch_url(url: &str, init: &JsValue) -> Result<Promise, JsValue>;
 
     /// A namespace of Durable Objects.
     type Namespace;
@@ -62,6 +70,11 @@ extern "C" {
     type Kv;
     #[wasm_bindgen(method, catch)]
     fn put(this: &Kv, name: &str, value: &str) -> Result<JsValue, JsValue>;
+
+    /// A dataset of Analytics Engine.
+    type Dataset;
+    #[wasm_bindgen(method, catch, js_name = writeDataPoint)]
+    fn write_data_point(this: &Dataset, point: &JsValue) -> Result<JsValue, JsValue>;
 
     /// A service that answers requests.
     type Service;
@@ -96,10 +109,26 @@ pub(crate) async fn flush_object(env: &JsValue, name: &str) -> Result<(), Fault>
     settle(stub(env, KEY, name)?.flush(), DELIVERY_PATIENCE).await.map(|_| ())
 }
 
+/// Has the object `name` of [`TENANT`] tell the one over all tenants now; true if nothing is left.
+pub(crate) async fn flush_tenant(env: &JsValue, name: &str) -> Result<bool, Fault> {
+    let told = settle(stub(env, TENANT, name)?.flush(), DELIVERY_PATIENCE).await?;
+    Ok(told.as_bool() == Some(true))
+}
+
 /// Stores an entry in [`KEYS`].
 pub(crate) async fn put_entry(env: &JsValue, name: &str, value: &str) -> Result<(), Fault> {
     let kv: Kv = binding(env, KEYS)?.unchecked_into();
     settle(kv.put(name, value), PATIENCE).await.map(|_| ())
+}
+
+/// Writes a data point, given as JSON, where there is a dataset. Nobody waits for it, and nobody
+/// misses one that could not be written.
+pub(crate) fn write_point(env: &JsValue, point: impl FnOnce() -> String) {
+    let Some(dataset) = property(env, ANALYTICS) else { return };
+    if let Ok(point) = js_sys::JSON::parse(&point()) {
+        let dataset: Dataset = dataset.unchecked_into();
+        let _ = dataset.write_data_point(&point);
+    }
 }
 
 /// Fetches a file of `www/` by its path.
@@ -108,6 +137,21 @@ pub(crate) async fn fetch_asset(env: &JsValue, path: &str) -> Result<web_sys::Re
     // The host is said because a URL has one; nobody looks at it.
     let answer = settle(assets.fetch(&format!("http://assets{path}")), PATIENCE).await?;
     answer.dyn_into().map_err(|_| Fault("ASSETS answered without a Response".to_owned()))
+}
+
+/// Fetches what somebody else publishes. A redirect is an answer like any other.
+pub(crate) async fn fetch_public(url: &str) -> Result<web_sys::Response, Fault> {
+    let set = |on: &Object, name: &str, value: &JsValue| {
+        Reflect::set(on, &JsValue::from_str(name), value).map_err(|error| fault(&error))
+    };
+    let (headers, init) = (Object::new(), Object::new());
+    set(&headers, "accept", &JsValue::from_str("application/json"))?;
+    // GitHub answers nobody without one.
+    set(&headers, "user-agent", &JsValue::from_str("tollgate"))?;
+    set(&init, "headers", &headers)?;
+    set(&init, "redirect", &JsValue::from_str("manual"))?;
+    let answer = settle(fetch_url(url, &init).map(Into::into), PATIENCE).await?;
+    answer.dyn_into().map_err(|_| Fault(format!("{url} answered without a Response")))
 }
 
 fn stub(env: &JsValue, namespace: &str, name: &str) -> Result<Stub, Fault> {

@@ -13,21 +13,24 @@ use std::rc::Rc;
 use js_sys::{Date, Reflect};
 use tollgate_core::header::name::CONTENT_LENGTH;
 use tollgate_core::key::{IdSecret, Peppers};
+use tollgate_core::manage::RegistryRequest;
 use tollgate_core::policy::{Credential, parse_module};
 use tollgate_core::problem::{Code, Problem};
 use tollgate_core::request::{Entropy, Head};
 use tollgate_core::road::arrive::ForGate;
 use tollgate_core::road::forwarding::{Forward, UpstreamFault};
+use tollgate_core::road::log::LogLine;
 use tollgate_core::road::{
     self, Fault, Gate, Isolate, Outcome, Paused, Record, Shelf, Supplied, Trust,
 };
 use tollgate_core::text::Secret;
 use tollgate_core::time::{Millis, UnixMillis};
+use tollgate_core::usage::{Ledger, Sample, UsageRequest};
 use wasm_bindgen::prelude::*;
 
 use crate::bindings::{self, text};
 use crate::head::JsHead;
-use crate::wire::{Command, FromUpstream};
+use crate::wire::{Command, FromUpstream, Left, Point};
 
 thread_local! {
     static SHELL: RefCell<Shell> = RefCell::default();
@@ -39,6 +42,12 @@ struct Shell {
     gate: Option<Result<Rc<Gate>, Fault>>,
     isolate: Isolate,
     walks: Shelf<Walk>,
+    /// What was counted and not brought to the tenants' objects yet.
+    ledger: Ledger,
+    /// A management call asked for it to be brought, after so many milliseconds.
+    due: Option<u32>,
+    /// True where Analytics Engine is bound; None until it was looked for.
+    analytics: Option<bool>,
 }
 
 enum Walk {
@@ -57,7 +66,14 @@ const SLACK: Millis = Millis::secs(5);
 
 impl Default for Shell {
     fn default() -> Self {
-        Self { gate: None, isolate: Isolate::default(), walks: Shelf::new(MAX_WALKS) }
+        Self {
+            gate: None,
+            isolate: Isolate::default(),
+            walks: Shelf::new(MAX_WALKS),
+            ledger: Ledger::default(),
+            due: None,
+            analytics: None,
+        }
     }
 }
 
@@ -66,6 +82,8 @@ impl Default for Shell {
 pub fn begin(request: &web_sys::Request, env: &JsValue, now: f64) -> String {
     let now = instant(now);
     SHELL.with_borrow_mut(|shell| {
+        let analytics = || bindings::property(env, bindings::ANALYTICS).is_some();
+        shell.analytics.get_or_insert_with(analytics);
         let gate = match shell.gate.get_or_insert_with(|| build(env)) {
             Ok(gate) => Rc::clone(gate),
             Err(_) => return Command::Fault.to_json(),
@@ -118,18 +136,67 @@ pub fn upstream(walk: u32, came: &str, now: f64) -> String {
             Ok(FromUpstream::Answered { status, headers }) => {
                 return match forward.answered(status, &headers) {
                     Ok(relayed) => {
-                        let log = relayed.log(took, now).to_json();
-                        Command::relay(relayed, log).to_json()
+                        let left = shell.left(&relayed.log(took, now), &relayed.sample(now));
+                        Command::relay(relayed, left).to_json()
                     }
-                    Err(answer) => Command::answer(*answer, now).to_json(),
+                    Err(answer) => {
+                        let left = shell.left(&answer.log(now), &answer.sample(now));
+                        Command::answer(*answer, left).to_json()
+                    }
                 };
             }
             Ok(FromUpstream::Timeout) => UpstreamFault::Timeout,
             Ok(FromUpstream::BodyTooLarge) => UpstreamFault::BodyTooLarge,
             Ok(FromUpstream::Unreachable) | Err(_) => UpstreamFault::Unreachable,
         };
-        Command::failed(forward.failed(fault), took, now).to_json()
+        let answer = forward.failed(fault);
+        let left = shell.left(&answer.log(now).upstream(took), &answer.sample(now));
+        Command::answer(answer, left).to_json()
     })
+}
+
+impl Shell {
+    /// Counts an answered request, and tells what is left of it for the driver.
+    fn left(&mut self, line: &LogLine, sample: &Sample<'_>) -> Left {
+        Left {
+            log: line.to_json(),
+            point: (self.analytics == Some(true)).then(|| Point::of(line)),
+            flush: self.ledger.record(sample).map(in_timer),
+        }
+    }
+}
+
+/// What was counted since the last time, as a JSON list: the object of each tenant, and the message
+/// for it.
+#[wasm_bindgen(js_name = usageTake)]
+pub fn usage_take() -> String {
+    let gathered = SHELL.with_borrow_mut(|shell| shell.ledger.take());
+    let each = gathered.into_iter().map(|gathered| {
+        let name = gathered.tenant.clone();
+        let message = RegistryRequest::Usage(UsageRequest::Gathered(gathered));
+        (name, serde_json::to_string(&message).unwrap_or_default())
+    });
+    serde_json::to_string(&each.collect::<Vec<_>>()).unwrap_or_default()
+}
+
+/// After how many milliseconds [`usage_take`] is to be called, if a management call asked for that
+/// since the last time. On the road the command says so.
+#[wasm_bindgen(js_name = usageDue)]
+pub fn usage_due() -> Option<u32> {
+    SHELL.with_borrow_mut(|shell| shell.due.take())
+}
+
+/// Counts a management call.
+pub(crate) fn count(sample: &Sample<'_>) {
+    SHELL.with_borrow_mut(|shell| {
+        let due = shell.ledger.record(sample).map(in_timer);
+        shell.due = shell.due.into_iter().chain(due).min();
+    });
+}
+
+/// A span as timers take it.
+fn in_timer(span: Millis) -> u32 {
+    span.as_millis().try_into().unwrap_or(u32::MAX)
 }
 
 /// Forgets a walk that the driver gave up.
@@ -209,21 +276,24 @@ fn entropy() -> Option<Entropy> {
 }
 
 fn command(shell: &mut Shell, outcome: Outcome, head: &JsHead<'_>, now: UnixMillis) -> Command {
-    let walks = &mut shell.walks;
     let command = match outcome {
-        Outcome::Answer(answer) => Some(Command::answer(*answer, now)),
-        Outcome::Ask(ask, paused) => {
-            walks.put(Walk::Paused(paused), STORE_WAIT, now).map(|walk| Command::ask(walk, ask))
+        Outcome::Answer(answer) => {
+            let left = shell.left(&answer.log(now), &answer.sample(now));
+            Some(Command::answer(*answer, left))
         }
+        Outcome::Ask(ask, paused) => shell
+            .walks
+            .put(Walk::Paused(paused), STORE_WAIT, now)
+            .map(|walk| Command::ask(walk, ask)),
         Outcome::Gate(own) => {
-            walks.put(Walk::ForGate(own), STORE_WAIT, now).map(|walk| Command::Gate { walk })
+            shell.walks.put(Walk::ForGate(own), STORE_WAIT, now).map(|walk| Command::Gate { walk })
         }
         Outcome::Forward(forward) => forward.request(head).and_then(|request| {
             // The upstream's time runs once the body is sent, which takes `max_stream` at most.
             let sends = request.body_cap.is_some() || head.header(CONTENT_LENGTH).is_some();
             let wait = if sends { request.max_stream } else { request.timeout };
             let wait = Millis::millis(wait.as_millis().saturating_add(SLACK.as_millis()));
-            let walk = walks.put(Walk::Forward(forward, now), wait, now)?;
+            let walk = shell.walks.put(Walk::Forward(forward, now), wait, now)?;
             Some(Command::forward(walk, request))
         }),
     };

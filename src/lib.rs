@@ -5,6 +5,7 @@
 //! management API and the objects' deliveries are async Rust.
 
 mod bindings;
+mod crypto;
 mod gate;
 mod head;
 mod manage;

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use tollgate_core::road::forwarding::{Relayed, UpstreamRequest};
+use tollgate_core::road::log::LogLine;
 use tollgate_core::road::{Answer, Ask, ObjectClass};
-use tollgate_core::time::{Millis, UnixMillis};
 
 use crate::bindings;
 
@@ -13,7 +13,16 @@ use crate::bindings;
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum Command {
     /// Answer with this.
-    Answer { status: u16, headers: Vec<(String, String)>, body: String, log: String },
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+        log: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        point: Option<Point>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flush: Option<u32>,
+    },
     /// Read this entry of KV, then step.
     Kv { walk: u32, name: String },
     /// Call this object, then step.
@@ -35,11 +44,58 @@ pub(crate) enum Command {
         set: Vec<(&'static str, String)>,
         append: Vec<(&'static str, String)>,
         log: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        point: Option<Point>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flush: Option<u32>,
     },
     /// The request is for the gate itself.
     Gate { walk: u32 },
     /// Answer `internal_error`.
     Fault,
+}
+
+/// What is left of a request once it is answered.
+pub(crate) struct Left {
+    /// Its log line.
+    pub(crate) log: String,
+    /// Where Analytics Engine is bound: its data point.
+    pub(crate) point: Option<Point>,
+    /// Bring what was counted to the tenants' objects, after so many milliseconds.
+    pub(crate) flush: Option<u32>,
+}
+
+/// A data point of Analytics Engine. The order of its members is their only name.
+#[derive(Serialize)]
+pub(crate) struct Point {
+    /// The tenant.
+    indexes: [String; 1],
+    /// Key, route, method, code, country; empty for none.
+    blobs: [String; 5],
+    /// Status, milliseconds in all, and of that at the upstream.
+    doubles: [f64; 3],
+}
+
+impl Point {
+    #[allow(clippy::cast_precision_loss)] // milliseconds of one request
+    pub(crate) fn of(line: &LogLine) -> Self {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let code = line.code.map_or("", |code| code.as_str()).to_owned();
+        let method = line.method.clone();
+        Self {
+            indexes: [text(&line.tenant)],
+            blobs: [text(&line.key), text(&line.route), method, code, text(&line.country)],
+            doubles: [
+                f64::from(line.status),
+                line.duration_ms as f64,
+                line.upstream_ms.unwrap_or_default() as f64,
+            ],
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 /// What the driver brings back from an upstream.
@@ -71,21 +127,11 @@ impl Command {
         }
     }
 
-    pub(crate) fn answer(answer: Answer, now: UnixMillis) -> Self {
-        let log = answer.log(now).to_json();
-        Self::logged(answer, log)
-    }
-
-    /// The answer to a request whose upstream failed after that time.
-    pub(crate) fn failed(answer: Answer, took: Millis, now: UnixMillis) -> Self {
-        let log = answer.log(now).upstream(took).to_json();
-        Self::logged(answer, log)
-    }
-
-    fn logged(answer: Answer, log: String) -> Self {
+    pub(crate) fn answer(answer: Answer, left: Left) -> Self {
         let headers =
             answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self::Answer { status: answer.status, headers, body: answer.body, log }
+        let Left { log, point, flush } = left;
+        Self::Answer { status: answer.status, headers, body: answer.body, log, point, flush }
     }
 
     pub(crate) fn forward(walk: u32, request: UpstreamRequest) -> Self {
@@ -103,9 +149,10 @@ impl Command {
         }
     }
 
-    pub(crate) fn relay(relayed: Relayed, log: String) -> Self {
+    pub(crate) fn relay(relayed: Relayed, left: Left) -> Self {
         let Relayed { status, remove, set, append, .. } = relayed;
-        Self::Relay { status, remove, set, append, log }
+        let Left { log, point, flush } = left;
+        Self::Relay { status, remove, set, append, log, point, flush }
     }
 
     pub(crate) fn to_json(&self) -> String {

@@ -128,7 +128,7 @@ describe("who may do what", () => {
     const session = await makeKey(gate, { kind: "ak", scopes: ["keys:read", "keys:write"] });
     assert.equal(session.key.mfa, true, "a write from anywhere needs a second factor");
     assert.equal((await api("GET", "keys", undefined, by(session))).status, 200);
-    assertProblem(await create({}, by(session)), 403, "insufficient_scope", { members: ["required_scopes"] });
+    assertProblem(await create({}, by(session)), 403, "second_factor_required");
   });
 
   test("tenants do not see each other", async () => {

@@ -56,7 +56,7 @@ describe("making a key", () => {
     const shown = await api("GET", `keys/${made.id}`);
     assert.deepEqual(shown.body, { key: made.key });
     const listed = await api("GET", "keys?owner=ana");
-    assert.deepEqual(listed.body.keys, [made.key]);
+    assert.deepEqual(listed.body.keys, [{ ...made.key, last_used_at: null }]);
     for (const answer of [shown, listed]) {
       assert.ok(!answer.text.includes(partsOf(made.secret).secret));
       assert.doesNotMatch(answer.text, /digest|mac|pepper/);
@@ -107,7 +107,6 @@ describe("making a key", () => {
     assertProblem(await raw("tenant=acme", { "Content-Type": "application/x-www-form-urlencoded" }), 400, "malformed_request");
     assertProblem(await raw(JSON.stringify({ metadata: { a: "x".repeat(70_000) } })), 413, "body_too_large");
     assert.equal((await raw(JSON.stringify({ tenant: "acme", kind: "sk", name: "x" }), { "Content-Type": "application/json; charset=utf-8" })).status, 201);
-    assertProblem(await create({}, { headers: { "Idempotency-Key": "abc" } }), 501, "not_built_yet");
   });
 });
 
@@ -346,6 +345,6 @@ describe("lists", () => {
       assert.deepEqual(found, names, query);
     }
     assert.ok(plain && page && expired);
-    assertProblem(await api("GET", "keys?unused_since=2026-01-01"), 501, "not_built_yet");
+    assertProblem(await api("GET", "keys?unused_since=yesterday"), 400, "invalid_field", { members: ["errors"] });
   });
 });

@@ -87,9 +87,7 @@ describe("what else is there", () => {
       ["another method on verify", await at("/_tollgate/v1/keys/verify"), 405, "method_not_allowed", "POST"],
       ["a write to health", await at("/_tollgate/health", { method: "POST" }), 405, "method_not_allowed", "GET, HEAD"],
       ["a write to a page", await at("/_tollgate/errors/key_missing", { method: "PUT" }), 405, "method_not_allowed", "GET, HEAD"],
-      ["audit", await at("/_tollgate/v1/audit"), 501, "not_built_yet"],
-      ["usage", await at("/_tollgate/v1/usage"), 501, "not_built_yet"],
-      ["bulk revocation", await at("/_tollgate/v1/keys/revoke", { method: "POST" }), 501, "not_built_yet"],
+      ["webhooks", await at("/_tollgate/v1/hooks/stripe/events"), 501, "not_built_yet"],
     ]) {
       assertProblem(answer, status, code, { why });
       assertHeaders(answer, { ...REFUSAL, ...(allow ? { allow } : {}) }, why);

@@ -5,12 +5,14 @@ mod wish;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::client::{Answer, Client, GateArgs, member};
+use crate::client::{Answer, Client, GateArgs, encoded, member};
+use crate::jobs;
 use crate::key::read_stdin;
+use crate::usage::{self, FrameArgs};
 use wish::{NewArgs, UpdateArgs};
 
 /// Make, list and change the keys of a gate.
@@ -64,13 +66,14 @@ enum KeysCommand {
         /// The key's id.
         id: String,
     },
-    /// End a key for good.
-    Revoke {
+    /// End a key for good, or all keys of a tenant, of a tag, of a family.
+    Revoke(RevokeArgs),
+    /// Show how much a key is used: requests, errors, latency.
+    Usage {
         /// The key's id.
         id: String,
-        /// Its rotations too, older and newer.
-        #[arg(long)]
-        family: bool,
+        #[command(flatten)]
+        frame: FrameArgs,
     },
     /// Ask whether a key is good, for a scope, an origin, an address.
     Verify(VerifyArgs),
@@ -93,9 +96,35 @@ struct ListArgs {
     /// In this state: active, disabled, revoked or expired.
     #[arg(long)]
     state: Option<String>,
+    /// Not used since this time, such as 2030-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    unused_since: Option<String>,
     /// At most so many; all of them if left out.
     #[arg(long)]
     limit: Option<usize>,
+}
+
+#[derive(Args, Clone, Debug)]
+struct RevokeArgs {
+    /// The key's id. Without one: many keys, as a job of the gate.
+    #[arg(conflicts_with_all = ["tenant", "tag", "dry_run", "wait"])]
+    id: Option<String>,
+    /// Of this tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// With this tag.
+    #[arg(long)]
+    tag: Option<String>,
+    /// The key's rotations too, older and newer; without an id before it, of the family of this key.
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "",
+        conflicts_with_all = ["tenant", "tag"])]
+    family: Option<String>,
+    /// Only tell which keys that would be.
+    #[arg(long)]
+    dry_run: bool,
+    /// Wait until every one of them is revoked.
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -112,9 +141,6 @@ struct VerifyArgs {
     /// The key; - reads it from standard input, where no other process sees it.
     key: String,
 }
-
-/// The most keys that the gate gives at a time.
-const PAGE: usize = 100;
 
 pub(crate) fn run(args: &KeysArgs) -> Result<ExitCode> {
     // Before any of it is read.
@@ -143,8 +169,15 @@ pub(crate) fn run(args: &KeysArgs) -> Result<ExitCode> {
         KeysCommand::EndGrace { id } => args.act(&client, id, "/end-grace", &json!({})),
         KeysCommand::Disable { id } => args.act(&client, id, "/disable", &json!({})),
         KeysCommand::Enable { id } => args.act(&client, id, "/enable", &json!({})),
-        KeysCommand::Revoke { id, family } => {
-            args.act(&client, id, "/revoke", &json!({ "family": family }))
+        KeysCommand::Revoke(revoke) => match &revoke.id {
+            Some(id) => {
+                let body = json!({ "family": revoke.family.is_some() });
+                args.act(&client, id, "/revoke", &body)
+            }
+            None => args.revoke_many(&client, revoke),
+        },
+        KeysCommand::Usage { id, frame } => {
+            usage::show(&client, &path(id, "/usage"), None, frame, args.json)
         }
         KeysCommand::Verify(verify) => args.verify(&client, verify),
     }
@@ -153,14 +186,7 @@ pub(crate) fn run(args: &KeysArgs) -> Result<ExitCode> {
 impl KeysArgs {
     /// Prints the answer, and returns the exit code that tells it.
     fn tell(&self, answer: &Answer, shown: impl FnOnce(&Value) -> String) -> Result<ExitCode> {
-        if self.json {
-            println!("{}", serde_json::to_string(&answer.body)?);
-        } else if answer.is_success() {
-            print!("{}", shown(&answer.body));
-        } else {
-            eprint!("{}", table::problem(answer));
-        }
-        Ok(exit_code(answer))
+        answer.tell(self.json, shown)
     }
 
     fn act(&self, client: &Client, id: &str, action: &str, body: &Value) -> Result<ExitCode> {
@@ -184,26 +210,26 @@ impl KeysArgs {
         self.tell(&answer, |body| table::key(member(body, "key")))
     }
 
-    /// Follows the cursor to the end, or to as many as were asked for.
+    fn revoke_many(&self, client: &Client, revoke: &RevokeArgs) -> Result<ExitCode> {
+        let RevokeArgs { tenant, tag, family, dry_run, .. } = revoke;
+        let family = family.as_deref().filter(|family| !family.is_empty());
+        ensure!(
+            tenant.is_some() || tag.is_some() || family.is_some(),
+            "which keys? Say an id, or --tenant, --tag or --family ID"
+        );
+        let asked = json!({ "tenant": tenant, "tag": tag, "family": family, "dry_run": dry_run });
+        let answer = client.call("POST", "keys/revoke", Some(&without_none(asked)))?;
+        let answer = if revoke.wait { jobs::waited(client, answer)? } else { answer };
+        self.tell(&answer, |body| match member(body, "job") {
+            Value::Null => table::rehearsed(body),
+            job => jobs::shown(job),
+        })
+    }
+
     fn list(&self, client: &Client, list: &ListArgs) -> Result<ExitCode> {
-        let wanted = list.limit.unwrap_or(usize::MAX);
-        let mut keys: Vec<Value> = Vec::new();
-        let mut cursor: Option<String> = None;
-        while keys.len() < wanted {
-            let page = wanted.saturating_sub(keys.len()).min(PAGE);
-            let answer = client.call("GET", &list.query(page, cursor.as_deref()), None)?;
-            if !answer.is_success() {
-                return self.tell(&answer, |_| String::new());
-            }
-            let page = member(&answer.body, "keys").as_array();
-            keys.extend(page.context("this is no gate: its list has no keys")?.iter().cloned());
-            cursor = answer.text("nextCursor").map(str::to_owned);
-            if cursor.is_none() {
-                break;
-            }
-        }
-        let all = Answer { status: 200, body: json!({ "keys": keys, "nextCursor": cursor }) };
-        self.tell(&all, |_| table::keys(&keys))
+        let answer = client.list("keys", &list.query(), "keys", list.limit)?;
+        let keys = member(&answer.body, "keys").as_array().map_or(&[][..], Vec::as_slice);
+        self.tell(&answer, |_| table::keys(keys))
     }
 
     fn verify(&self, client: &Client, verify: &VerifyArgs) -> Result<ExitCode> {
@@ -219,42 +245,20 @@ impl KeysArgs {
 }
 
 impl ListArgs {
-    fn query(&self, page: usize, cursor: Option<&str>) -> String {
-        let mut query = format!("keys?limit={page}");
-        for (name, value) in [
+    fn query(&self) -> [(&'static str, Option<&str>); 6] {
+        [
             ("tenant", self.tenant.as_deref()),
             ("owner", self.owner.as_deref()),
             ("tag", self.tag.as_deref()),
             ("kind", self.kind.as_deref()),
             ("state", self.state.as_deref()),
-            ("cursor", cursor),
-        ] {
-            if let Some(value) = value {
-                query.push_str(&format_args!("&{name}={}", encoded(value)).to_string());
-            }
-        }
-        query
-    }
-}
-
-/// 2 for what the caller has to say differently, 1 for a no.
-fn exit_code(answer: &Answer) -> ExitCode {
-    match answer.status {
-        200..=299 => ExitCode::SUCCESS,
-        400 | 413 => ExitCode::from(2),
-        _ => ExitCode::FAILURE,
+            ("unused_since", self.unused_since.as_deref()),
+        ]
     }
 }
 
 fn path(id: &str, action: &str) -> String {
     format!("keys/{}{action}", encoded(id))
-}
-
-/// Every byte that is not a letter, a digit, `-`, `_` or `.` encoded.
-fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let each = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
-    text.bytes().map(each).collect()
 }
 
 /// An object without the members that were not said.
@@ -273,17 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_says_what_was_asked_and_nothing_more() {
-        let list = ListArgs {
-            tenant: Some("acme".into()),
-            owner: None,
-            tag: Some("a b&c".into()),
-            kind: None,
-            state: None,
-            limit: None,
-        };
-        assert_eq!(list.query(100, None), "keys?limit=100&tenant=acme&tag=a%20b%26c");
-        assert_eq!(list.query(3, Some("abc")), "keys?limit=3&tenant=acme&tag=a%20b%26c&cursor=abc");
+    fn an_id_stays_one_segment() {
         assert_eq!(path("../x", "/revoke"), "keys/..%2Fx/revoke");
     }
 

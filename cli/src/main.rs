@@ -5,16 +5,26 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod anomalies;
+mod audit;
 mod client;
 mod clock;
+mod completions;
 mod explain;
+mod jobs;
 mod key;
 mod keys;
 mod matching;
 mod policy;
+mod profile;
+mod progress;
 mod record;
+mod session;
 mod suffixes;
+mod table;
+mod tenants;
 mod toml_source;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -39,6 +49,14 @@ enum Command {
     Match(matching::MatchArgs),
     Key(key::KeyArgs),
     Keys(keys::KeysArgs),
+    Tenants(tenants::TenantsArgs),
+    Jobs(jobs::JobsArgs),
+    Anomalies(anomalies::AnomaliesArgs),
+    Audit(audit::AuditArgs),
+    Usage(usage::UsageArgs),
+    Session(session::SessionArgs),
+    Profile(profile::ProfileArgs),
+    Completions(completions::CompletionsArgs),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +75,14 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Match(args) => Ok(matching::run(args)),
         Command::Key(args) => key::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Tenants(args) => tenants::run(args),
+        Command::Jobs(args) => jobs::run(args),
+        Command::Anomalies(args) => anomalies::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Usage(args) => usage::run(args),
+        Command::Session(args) => session::run(args),
+        Command::Profile(args) => profile::run(args),
+        Command::Completions(args) => completions::run(args),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod name {
     pub const ALLOW: &str = "Allow";
     pub const AUTHORIZATION: &str = "authorization";
     pub const CACHE_CONTROL: &str = "Cache-Control";
+    pub const CF_ACCESS_JWT_ASSERTION: &str = "cf-access-jwt-assertion";
     pub const CF_CONNECTING_IP: &str = "cf-connecting-ip";
     pub const CONNECTION: &str = "connection";
     pub const CONTENT_LENGTH: &str = "content-length";
@@ -22,6 +23,7 @@ pub mod name {
     pub const RATE_LIMIT_POLICY: &str = "RateLimit-Policy";
     pub const RETRY_AFTER: &str = "Retry-After";
     pub const SEC_FETCH_SITE: &str = "sec-fetch-site";
+    pub const SET_COOKIE: &str = "Set-Cookie";
     pub const STRICT_TRANSPORT_SECURITY: &str = "Strict-Transport-Security";
     pub const SUNSET: &str = "Sunset";
     pub const TRACEPARENT: &str = "traceparent";

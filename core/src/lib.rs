@@ -12,6 +12,7 @@
 
 pub mod time;
 pub mod text;
+pub mod chunk;
 pub mod problem;
 pub mod header;
 pub mod request;
@@ -22,7 +23,13 @@ pub mod scope;
 pub mod limit;
 pub mod key;
 pub mod policy;
+pub mod audit;
+pub mod usage;
+pub mod anomaly;
+pub mod people;
 pub mod family;
+pub mod tenant;
+pub mod repeat;
 pub mod budget;
 pub mod forward;
 pub mod road;

@@ -112,8 +112,8 @@ codes! {
         cause "A dev key was sent to production, or a prod key to another environment."
         fix "Use a key made for this environment.";
     WrongKind 403 "wrong_kind" "This kind of key cannot be used here" Never
-        cause "Admin keys (ak) work for the management API only, and the other kinds for routes only."
-        fix "Use a pk, sk or rk key on routes and an ak key for management.";
+        cause "Admin keys (ak) work for the management API only, and the other kinds, and tokens, for routes only. Tokens are made for sk and rk keys. Some calls take the admin key itself, not a session of it and not the root token."
+        fix "Use a pk, sk or rk key on routes, an ak key for management, and an sk or rk key to fetch a token.";
     KeyExpired 401 "key_expired" "The key has expired" Never
         cause "The key's expiry, or the end of its grace period after a rotation, has passed."
         fix "Use its successor, or have a new key made.";
@@ -123,9 +123,9 @@ codes! {
     KeyDisabled 401 "key_disabled" "The key is disabled" Never
         cause "The key is switched off for the time being."
         fix "Have it enabled again.";
-    TokenExpired 401 "token_expired" "The token has expired" Never
-        cause "A token lives at most 300 seconds, and never longer than its key."
-        fix "Fetch a new token once, then send the request again.";
+    TokenExpired 401 "token_expired" "The token or session has expired" Never
+        cause "A token lives at most 300 seconds, a session 15 minutes on the command line and 12 hours in the console, and neither longer than its key."
+        fix "Fetch a new token once, or open a new session, then send the request again.";
     IpNotAllowed 403 "ip_not_allowed" "This address may not use the key" Never
         cause "The key has an address list, and the caller's address is not on it."
         fix "Call from a listed address, or have the address added to the key.";
@@ -145,11 +145,11 @@ codes! {
         cause "The value was used before with another method, path, query or body."
         fix "Use a fresh value for a new request.";
     IdempotencyOutcomeUnknown 409 "idempotency_outcome_unknown" "The outcome of the first attempt is unknown" Never
-        cause "The first attempt was cut off, and the gate cannot know whether the backend carried it out."
-        fix "Ask the backend whether it was done, then use a fresh value.";
-    IdempotencyResultNotKept 409 "idempotency_result_not_kept" "The first result was too large to keep" Never
-        cause "The first attempt succeeded, but its answer was too large to be replayed."
-        fix "Read the result from the backend.";
+        cause "The first attempt was cut off, and the gate cannot know whether it was carried out."
+        fix "Look whether it was done, at the backend or in the management API, then use a fresh value.";
+    IdempotencyResultNotKept 409 "idempotency_result_not_kept" "The first result is not kept" Never
+        cause "The first attempt was carried out, but its answer cannot be given again: it was too large, it showed a secret more than ten minutes ago, or another credential was used."
+        fix "Read what the first attempt made. A secret that is lost is not shown again: rotate the key.";
     RateLimited 429 "rate_limited" "Too many requests" After
         cause "A rate limit of the key, the address or the route is used up: see violated-policies."
         fix "Wait for Retry-After. Clients that obey the RateLimit header never see this.";
@@ -160,8 +160,8 @@ codes! {
         cause "As many requests as allowed are running at this moment."
         fix "Wait for one of them to end.";
     TooManyFailures 429 "too_many_failures" "Too many failed credentials" After
-        cause "This address presented too many credentials that failed."
-        fix "Stop, check the key, and wait for Retry-After.";
+        cause "This address presented too many credentials that failed, or this key too many wrong codes."
+        fix "Stop, check the key or the clock that its codes come from, and wait for Retry-After.";
     AdmissionUnavailable 503 "admission_unavailable" "Admission cannot be decided right now" Backoff
         cause "The store that counts and revokes could not be reached. The gate stays shut rather than let an uncounted request pass."
         fix "Try again.";
@@ -184,11 +184,11 @@ codes! {
         cause "The backend's answer contained the credential that the gate had added. The answer was dropped."
         fix "Operators: find out why the backend echoes its credential, then rotate it.";
     SignatureMissing 401 "signature_missing" "No signature was sent" Never
-        cause "The webhook has no signature header of its scheme."
+        cause "The webhook has no signature header of its scheme, or the report of leaked keys has none."
         fix "Check the provider's settings and the source's scheme.";
     SignatureInvalid 401 "signature_invalid" "The signature is not valid" Never
-        cause "No listed secret makes the signature that was sent."
-        fix "Check the secret, and that nothing on the way changed the body.";
+        cause "No listed secret makes the signature that was sent; of a report, no published key of the scanner."
+        fix "Check the secret or key, and that nothing on the way changed the body.";
     TimestampOutOfRange 401 "timestamp_out_of_range" "The signed time is too far off" Never
         cause "The signature is right, but its time is outside the window."
         fix "Check the sender's clock, and that deliveries are not held back.";
@@ -207,6 +207,12 @@ codes! {
     NotGrantable 403 "not_grantable" "You cannot grant what you do not have" Never
         cause "An admin key grants at most its own scopes, addresses and tenant, and cannot change itself."
         fix "Use an admin key with these rights, or ask for less.";
+    SecondFactorRequired 403 "second_factor_required" "A second factor is required" Never
+        cause "The admin key writes only from a session that was opened with a second factor."
+        fix "Open a session with the key and a code: in the console, or with `tollgate session open`. For automation use an admin key that was made with an address list.";
+    SecondFactorInvalid 401 "second_factor_invalid" "The code is not valid" Never
+        cause "The code is wrong, too old, or was used before."
+        fix "Wait for the next code of the authenticator app. Check the clock of the device that shows it.";
     NotBuiltYet 501 "not_built_yet" "Not built yet" Never
         cause "The contract has this, this version of the gate does not."
         fix "Read the changelog for the version that brings it.";

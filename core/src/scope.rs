@@ -95,6 +95,20 @@ impl Scope {
         self.covers(&other.0)
     }
 
+    /// What it and `other` both cover; None when that is nothing.
+    pub fn common(&self, other: &Self) -> Option<Self> {
+        let (mut one, mut two) = (self.0.split(':'), other.0.split(':'));
+        let mut parts = Vec::new();
+        loop {
+            match (one.next(), two.next()) {
+                (None, None) => return Some(Self(parts.join(":"))),
+                (Some(part), Some(same)) if part == same || same == "*" => parts.push(part),
+                (Some("*"), Some(part)) => parts.push(part),
+                _ => return None,
+            }
+        }
+    }
+
     /// True for a write: every action outside `read` and `list`, and `*` (SPEC section 3).
     pub fn is_write(&self) -> bool {
         !matches!(self.0.split(':').nth(1), Some("read" | "list"))
@@ -105,6 +119,11 @@ impl Scope {
         let mut parts = self.0.split(':');
         parts.all(|part| part != "*") && self.0.split(':').count() == 3
     }
+}
+
+/// Scopes in one text, as OAuth writes them (RFC 6749 section 3.3).
+pub fn joined(scopes: &[Scope]) -> String {
+    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Scope {

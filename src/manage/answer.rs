@@ -2,14 +2,17 @@
 
 use serde_json::Value;
 use tollgate_core::header::name;
+use tollgate_core::key::KeyRecord;
 use tollgate_core::manage::{Caller, refusal_headers, shown, stamp};
 use tollgate_core::problem::{Code, Problem};
 use tollgate_core::road::Fault;
+use tollgate_core::road::log::LogLine;
 use wasm_bindgen::JsValue;
 use web_sys::{Headers, ReadableStream, Response, ResponseInit};
 
 use super::Context;
 use super::auth::Admitted;
+use super::counted::Counted;
 use crate::gate::now;
 
 /// What the gate answers of its own.
@@ -20,6 +23,7 @@ pub(super) struct Answer {
     code: Option<Code>,
     /// The key that called, and its tenant.
     caller: Option<(String, String)>,
+    counted: Option<Counted>,
 }
 
 enum Body {
@@ -29,17 +33,27 @@ enum Body {
 }
 
 /// A refusal on its way to becoming an answer.
+#[derive(Clone)]
 pub(super) struct Refused(Box<Refusal>);
 
+#[derive(Clone)]
 struct Refusal {
     problem: Problem,
     headers: Vec<(&'static str, String)>,
     caller: Option<(String, String)>,
+    counted: Option<Counted>,
 }
 
 impl Answer {
     pub(super) fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Body::None, code: None, caller: None }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Body::None,
+            code: None,
+            caller: None,
+            counted: None,
+        }
     }
 
     pub(super) fn json(status: u16, body: &Value) -> Self {
@@ -51,7 +65,7 @@ impl Answer {
     }
 
     pub(super) fn refusal(context: &Context, refused: Refused) -> Self {
-        let Refusal { problem, headers, caller } = *refused.0;
+        let Refusal { problem, headers, caller, counted } = *refused.0;
         let problem = shown(problem, &context.gate.policy.gate.key_brand);
         let base = context.own.url().base();
         let document = problem.document(&base, context.own.request_id()).to_string();
@@ -65,6 +79,7 @@ impl Answer {
             body: Body::Text(document),
             code: Some(problem.code),
             caller,
+            counted,
         }
     }
 
@@ -84,19 +99,54 @@ impl Answer {
         Self { body: stream.map_or(Body::None, Body::Stream), ..self }
     }
 
+    /// Of a refusal that has its text already.
+    #[must_use]
+    pub(super) fn coded(self, code: Option<Code>) -> Self {
+        Self { code, ..self }
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(super) fn code(&self) -> Option<Code> {
+        self.code
+    }
+
+    pub(super) fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
+    }
+
+    /// None for a stream, of which nobody knows the end.
+    pub(super) fn body_text(&self) -> Option<&str> {
+        match &self.body {
+            Body::None => Some(""),
+            Body::Text(text) => Some(text),
+            Body::Stream(_) => None,
+        }
+    }
+
     /// With what is due to whoever paid for the answer.
     #[must_use]
     pub(super) fn by(mut self, admitted: &Admitted) -> Self {
         self.headers.extend(admitted.limits.iter().cloned());
         self.caller = Some(named(&admitted.caller));
+        self.counted = Counted::of(&admitted.caller, true);
         self
     }
 
     /// The request's log line (SPEC section 10).
-    pub(super) fn log(&self, context: &Context) -> String {
+    pub(super) fn log(&self, context: &Context) -> LogLine {
         let mut line = context.own.log(self.status, self.code, now());
         (line.key, line.tenant) = self.caller.clone().unzip();
-        line.to_json()
+        line
+    }
+
+    /// Counts the request, where its key is known.
+    pub(super) fn count(&self, context: &Context) {
+        if let Some(counted) = &self.counted {
+            counted.count(context, self.status, self.code);
+        }
     }
 
     pub(super) fn into_response(self, context: &Context) -> Result<Response, JsValue> {
@@ -119,15 +169,22 @@ impl Answer {
 
 /// The caller as the log line names it.
 fn named(caller: &Caller) -> (String, String) {
-    match caller {
-        Caller::Root => ("root".to_owned(), "*".to_owned()),
-        Caller::Key(record) => (record.id.to_string(), record.tenant.clone()),
+    match caller.key() {
+        None => ("root".to_owned(), "*".to_owned()),
+        Some(record) => (record.id.to_string(), record.tenant.clone()),
     }
 }
 
 impl Refused {
     pub(super) fn code(&self) -> Code {
         self.0.problem.code
+    }
+
+    /// With more or other words.
+    #[must_use]
+    pub(super) fn map(mut self, words: impl FnOnce(Problem) -> Problem) -> Self {
+        self.0.problem = words(self.0.problem);
+        self
     }
 
     #[must_use]
@@ -146,6 +203,14 @@ impl Refused {
     #[must_use]
     pub(super) fn of(mut self, caller: &Caller) -> Self {
         self.0.caller = Some(named(caller));
+        self.0.counted = Counted::of(caller, false);
+        self
+    }
+
+    /// Of somebody who named this key with a wrong secret. The log does not call them by it.
+    #[must_use]
+    pub(super) fn tried(mut self, record: &KeyRecord) -> Self {
+        self.0.counted = Some(Counted::tried(record));
         self
     }
 
@@ -154,13 +219,14 @@ impl Refused {
     pub(super) fn by(mut self, admitted: &Admitted) -> Self {
         self.0.headers.extend(admitted.limits.iter().cloned());
         self.0.caller = Some(named(&admitted.caller));
+        self.0.counted = Counted::of(&admitted.caller, true);
         self
     }
 }
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        Self(Box::new(Refusal { problem, headers: Vec::new(), caller: None }))
+        Self(Box::new(Refusal { problem, headers: Vec::new(), caller: None, counted: None }))
     }
 }
 

@@ -7,7 +7,7 @@ use tollgate_core::problem::{Code, Problem};
 use tollgate_core::road::Fault;
 use tollgate_core::time::{Millis, UnixMillis};
 use wasm_bindgen::JsCast;
-use web_sys::ReadableStreamDefaultReader;
+use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 
 use super::Context;
 use super::answer::Refused;
@@ -19,11 +19,7 @@ const PATIENCE: Millis = Millis::secs(10);
 
 /// The body, which is JSON or empty.
 pub(super) async fn read(context: &Context) -> Result<Vec<u8>, Refused> {
-    let declared = context.header(name::CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY) {
-        return Err(Code::BodyTooLarge.into());
-    }
-    let body = bytes(context).await?;
+    let body = bytes(context, MAX_BODY).await?;
     let media = context.header(name::CONTENT_TYPE).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
     if !body.is_empty() && !media.eq_ignore_ascii_case("application/json") {
@@ -33,8 +29,20 @@ pub(super) async fn read(context: &Context) -> Result<Vec<u8>, Refused> {
     Ok(body)
 }
 
-async fn bytes(context: &Context) -> Result<Vec<u8>, Refused> {
-    let Some(stream) = context.request.body() else { return Ok(Vec::new()) };
+/// The body, of at most so many bytes.
+pub(super) async fn bytes(context: &Context, most: usize) -> Result<Vec<u8>, Refused> {
+    let declared = context.header(name::CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > most) {
+        return Err(Code::BodyTooLarge.into());
+    }
+    match context.request.body() {
+        Some(stream) => collect(stream, most).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// All of a stream, which has at most so many bytes.
+pub(super) async fn collect(stream: ReadableStream, most: usize) -> Result<Vec<u8>, Refused> {
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let until = now().plus(PATIENCE);
     let mut bytes = Vec::new();
@@ -44,7 +52,7 @@ async fn bytes(context: &Context) -> Result<Vec<u8>, Refused> {
             Ok(None) => return Ok(bytes),
             Err(_) => return Err(given_up(&reader, cut_off(until))),
         }
-        if bytes.len() > MAX_BODY {
+        if bytes.len() > most {
             return Err(given_up(&reader, Code::BodyTooLarge.into()));
         }
     }

@@ -21,9 +21,9 @@ pub(super) async fn explain(
     let record = match &ask.key {
         None => None,
         Some(AskedKey::Id(id)) => Some(visible_record(context, caller, id).await?),
-        Some(AskedKey::Presented(key)) => {
+        Some(presented) => {
             context.may_look_up(caller)?;
-            let record = holder_of(context, caller, key).await?;
+            let record = holder_of(context, caller, presented).await?;
             if record.is_none() {
                 context.looked_up(caller);
             }
@@ -36,17 +36,31 @@ pub(super) async fn explain(
     Ok(Answer::json(200, &json!(told)))
 }
 
-/// The record of a presented key, for the holder of its secret alone: in a dry run the secret is
-/// taken for right, so a wrong one must not get there.
+/// The record of a presented key or token, for its rightful holder alone: in a dry run it is taken
+/// for right, so a wrong one must not get there.
 async fn holder_of(
     context: &Context,
     caller: &Caller,
-    key: &tollgate_core::key::Key,
+    presented: &AskedKey,
 ) -> Result<Option<KeyRecord>, Refused> {
     let ground = context.ground();
-    if ground.refuses(key, false) == Some(Code::KeyInvalid) {
+    let (id, refused) = match presented {
+        AskedKey::Id(_) => return Ok(None),
+        AskedKey::Presented(key) => (&key.id, ground.refuses(key, false)),
+        AskedKey::Token(token) => (&token.id, ground.refuses_token(token)),
+    };
+    let token = matches!(presented, AskedKey::Token(_));
+    // What the road says of another environment's key it says without its record.
+    if refused == Some(Code::KeyInvalid) || (token && refused.is_some()) {
         return Ok(None);
     }
-    let record = record_of(context, &key.id).await?;
-    Ok(record.filter(|record| ground.holds(key, record) && caller.sees(&record.tenant)))
+    let record = record_of(context, id).await?;
+    Ok(record.filter(|record| {
+        let holds = match presented {
+            AskedKey::Id(_) => false,
+            AskedKey::Presented(key) => ground.holds(key, record),
+            AskedKey::Token(token) => ground.traded(token, record),
+        };
+        holds && caller.sees(&record.tenant)
+    }))
 }

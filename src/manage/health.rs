@@ -4,13 +4,14 @@ use serde_json::json;
 use tollgate_core::manage::{
     ALL_TENANTS, Caller, Readiness, RegistryRequest, Right, Store, root_token_fits,
 };
-use tollgate_core::road::Trust;
+use tollgate_core::road::{Fault, Trust};
 
 use super::Context;
 use super::answer::{Answer, Refused};
 use super::auth::{identify, is_presented, root_token};
 use super::objects::ask_registry;
 use crate::bindings;
+use crate::crypto::aes;
 
 pub(super) fn health() -> Answer {
     Answer::json(200, &json!({ "status": "ok" }))
@@ -34,6 +35,9 @@ pub(super) async fn ready(context: &Context) -> Result<Answer, Refused> {
         if bindings::property(&context.env, binding).is_none() {
             readiness.lacks(format!("the binding {binding} is missing"));
         }
+    }
+    if let Err(Fault(reason)) = aes::store_keys(&context.env) {
+        readiness.lacks(reason);
     }
     if for_operator {
         look_further(context, &mut readiness).await;

@@ -5,16 +5,18 @@ use tollgate_core::family::{Change, FamilyReply, FamilyRequest};
 use tollgate_core::key::{KeyId, KeyRecord};
 use tollgate_core::manage::{
     ALL_TENANTS, Action, ActionBody, BASE, Caller, KeyView, ListQuery, Making, NewKey, Page,
-    RegistryRequest, Update, fresh_key, read_action, rehearsed,
+    RegistryRequest, Update, asked_of_change, fresh_key, read_action, rehearsed,
 };
 use tollgate_core::problem::Code;
 use tollgate_core::road::{Fault, Trust};
+use tollgate_core::tenant::Takes;
 use tollgate_core::text::Secret;
 use tollgate_core::time::Millis;
 
-use super::Context;
 use super::answer::{Answer, Refused};
 use super::objects::{ask_family, ask_registry, change, visible_record};
+use super::tenants::Coming;
+use super::{Context, session};
 use crate::gate::{now, random};
 
 /// `POST keys`
@@ -28,9 +30,18 @@ pub(super) async fn create(
     let random = randomness()?;
     let made = new.make(&bounds, &making(context, &random)?).ok_or_else(no_key)?;
     let family = made.record.family.clone();
-    let create = Change::Create { record: Box::new(made.record) };
-    let changed = change(context, caller, &family, create).await?;
-    Ok(made_answer(&changed.record, &made.secret, None))
+    let coming = Coming::key(context, &made.record, Takes::Room);
+    let attempt = coming.announce(context).await?;
+    let create = Change::Create { record: Box::new(made.record.clone()) };
+    let changed = change(context, caller, &family, create).await;
+    let changed = coming.unless_failed(context, attempt, changed).await?;
+    let enrolment = if changed.record.mfa {
+        // The key is there: whoever made it can have another code.
+        session::invite(context, caller, &changed.record).await.ok()
+    } else {
+        None
+    };
+    Ok(made_answer(&changed.record, &made.secret, None, enrolment))
 }
 
 /// `GET keys`
@@ -43,7 +54,7 @@ pub(super) async fn list(
     let request = RegistryRequest::List(query.clone());
     let page: Page = ask_registry(context, registry, &request).await?;
     let now = now();
-    let keys: Vec<Value> = page.keys.iter().map(|key| key.resource(now)).collect();
+    let keys: Vec<Value> = page.keys.iter().map(|listed| listed.resource(now)).collect();
     let next = page.next.map(|cursor| cursor.to_text());
     Ok(Answer::json(200, &json!({ "keys": keys, "nextCursor": next })))
 }
@@ -69,9 +80,20 @@ pub(super) async fn update(
     caller.may_change(&record)?;
     let patched = Update::read(body)?.patch(&record, &context.bounds(), now())?;
     caller.may_grant(&patched.after)?;
+    let policy = &context.gate.policy;
+    let (asked, takes) = asked_of_change(&record, &patched.after, policy, now());
+    let version = record.version.saturating_add(1);
+    let coming = Coming { tenant: &record.tenant, id, version, takes, asked };
+    let attempt = coming.announce(context).await?;
     let update =
         Change::Update { id: id.clone(), version: record.version, patch: Box::new(patched.patch) };
-    let changed = change(context, caller, &record.family, update).await?;
+    let changed = match change(context, caller, &record.family, update).await {
+        Ok(changed) if changed.record.version < version => {
+            coming.withdraw(context, attempt).await;
+            changed
+        }
+        changed => coming.unless_failed(context, attempt, changed).await?,
+    };
     Ok(Answer::json(200, &json!({ "key": resource(&changed.record) })))
 }
 
@@ -111,6 +133,7 @@ async fn judged_and_done(
         ActionBody::Enable => {
             // It comes out stronger than it went in.
             caller.may_grant(&record)?;
+            Coming::key(context, &record, Takes::Nothing).announce(context).await?;
             Change::Enable { id, version: Some(record.version) }
         }
         ActionBody::Revoke { family } => Change::Revoke { id, whole_family: family },
@@ -141,20 +164,38 @@ async fn rotate(
     };
     // What has to fail leaves nothing behind.
     rehearsed(old, &rotation, now())?;
+    // A key that takes another one's place needs no room of its own: that one goes by itself.
+    let new = KeyRecord { id: key.id.clone(), version: 1, ..old.clone() };
+    let coming = Coming::key(context, &new, Takes::Anyway);
+    let attempt = coming.announce(context).await?;
     // First the new id's object learns whose it is: a key that works can always be found.
     let claim = FamilyRequest::Claim { family: old.family.clone() };
-    match ask_family(context, &key.id, &claim).await? {
-        FamilyReply::Claimed => {}
-        other => return Err(Fault(format!("a new id was claimed, and {other:?} came back")).into()),
+    let claimed = match ask_family(context, &key.id, &claim).await {
+        Ok(FamilyReply::Claimed) => Ok(()),
+        Ok(other) => Err(Fault(format!("a new id was claimed, and {other:?} came back"))),
+        Err(fault) => Err(fault),
+    };
+    if let Err(fault) = claimed {
+        coming.withdraw(context, attempt).await;
+        return Err(fault.into());
     }
-    let changed = change(context, caller, &old.family, rotation).await?;
+    let changed = change(context, caller, &old.family, rotation).await;
+    let changed = coming.unless_failed(context, attempt, changed).await?;
     let previous = changed.also.iter().find(|record| record.id == old.id);
-    Ok(made_answer(&changed.record, &key.text(), previous))
+    Ok(made_answer(&changed.record, &key.text(), previous, None))
 }
 
 /// The one answer that shows a secret.
-fn made_answer(record: &KeyRecord, secret: &Secret, previous: Option<&KeyRecord>) -> Answer {
+fn made_answer(
+    record: &KeyRecord,
+    secret: &Secret,
+    previous: Option<&KeyRecord>,
+    enrolment: Option<Value>,
+) -> Answer {
     let mut body = json!({ "key": resource(record), "secret": secret.expose() });
+    if let (Some(enrolment), Value::Object(members)) = (enrolment, &mut body) {
+        members.insert("enrolment".to_owned(), enrolment);
+    }
     if let (Some(previous), Value::Object(members)) = (previous, &mut body) {
         members.insert("previous".to_owned(), resource(previous));
     }

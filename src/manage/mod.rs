@@ -1,16 +1,28 @@
 //! What the gate serves of its own: the management API, health, pages. Async, because it is not on
 //! the road; it fetches and stores, and [`tollgate_core::manage`] decides.
 
+mod access;
+mod anomalies;
 mod answer;
+mod audit;
 mod auth;
 mod body;
+mod counted;
 mod explain;
 mod health;
+mod jobs;
 mod keys;
+mod leaks;
 mod objects;
 mod pages;
+mod repeat;
+mod session;
+mod tenants;
+mod token;
+mod usage;
 mod verify;
 
+use core::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -18,14 +30,17 @@ use tollgate_core::address::failure_block;
 use tollgate_core::header::name;
 use tollgate_core::key::KeyId;
 use tollgate_core::manage::{
-    Bounds, Call, Caller, Ground, ListQuery, Place, Right, Unrouted, object_of, query_pairs,
+    Bounds, Call, CallRow, Caller, Ground, ListQuery, Place, Unrouted, object_of, query_pairs,
 };
 use tollgate_core::problem::{Code, Problem};
+use tollgate_core::repeat::IdempotencyKey;
 use tollgate_core::road::arrive::ForGate;
 use tollgate_core::road::{Fault, Gate};
 use wasm_bindgen::prelude::*;
 
+use crate::bindings::write_point;
 use crate::gate::{gate, now, take_for_gate, with_isolate};
+use crate::wire::Point;
 use answer::{Answer, Refused};
 
 /// Answers a request for the gate itself, which `roadBegin` left under this number.
@@ -41,12 +56,15 @@ pub async fn gate_answer(
 ) -> Result<web_sys::Response, JsValue> {
     let own = take_for_gate(walk).ok_or("there is no such walk")?;
     let gate = gate(&env).map_err(|Fault(fault)| fault)?;
-    let context = Context { request, env, gate, own };
+    let context = Context { request, env, gate, own, changed: Cell::default() };
     let answer = match handle(&context).await {
         Ok(answer) => answer,
         Err(refused) => Answer::refusal(&context, refused),
     };
-    worker::console_log!("{}", answer.log(&context));
+    let line = answer.log(&context);
+    worker::console_log!("{}", line.to_json());
+    write_point(&context.env, || Point::of(&line).to_json());
+    answer.count(&context);
     answer.into_response(&context)
 }
 
@@ -56,6 +74,8 @@ struct Context {
     env: JsValue,
     gate: Rc<Gate>,
     own: ForGate,
+    /// True once a store was told to change something.
+    changed: Cell<bool>,
 }
 
 impl Context {
@@ -65,6 +85,15 @@ impl Context {
 
     fn method(&self) -> String {
         self.request.method()
+    }
+
+    /// A store is told to change something: whether it did may remain unknown.
+    fn changes(&self) {
+        self.changed.set(true);
+    }
+
+    fn has_changed(&self) -> bool {
+        self.changed.get()
     }
 
     /// True for the methods that pages and health answer.
@@ -145,10 +174,13 @@ async fn handle(context: &Context) -> Result<Answer, Refused> {
     match place {
         Place::Api => api(context).await,
         Place::Nowhere => Err(Code::NotFound.into()),
+        Place::Token => token::answer(context).await,
+        Place::Leaks => leaks::take(context).await,
         _ if !context.reads() => {
             Err(Refused::from(Code::MethodNotAllowed).with(name::ALLOW, "GET, HEAD"))
         }
         Place::Health => Ok(health::health()),
+        Place::KeyPattern => Ok(leaks::pattern(context)),
         Place::Ready => health::ready(context).await,
         Place::Errors => Ok(pages::errors(context)),
         Place::Error(code) => Ok(pages::error(context, code)),
@@ -161,24 +193,39 @@ async fn handle(context: &Context) -> Result<Answer, Refused> {
 /// The body is read before the caller is admitted, so that a key that is revoked while its body
 /// trickles in does nothing any more.
 async fn api(context: &Context) -> Result<Answer, Refused> {
-    let call = Call::read(&context.method(), &context.own.url().path).map_err(unrouted)?;
-    if call.is_write() && context.header(name::IDEMPOTENCY_KEY).is_some() {
-        let detail = "Idempotency-Key is not built yet for management calls: send none.";
-        return Err(Problem::new(Code::NotBuiltYet).detail(detail).into());
-    }
-    let rights: &[Right] = match &call {
-        Call::List | Call::Show(_) | Call::Verify | Call::Explain => &[Right::ReadKeys],
-        Call::Create | Call::Update(_) | Call::Act(..) => &[Right::WriteKeys, Right::AdminKeys],
-    };
-    let holder = auth::identify(context, rights).await?;
-    let body = if call.has_body() {
+    let (row, call) =
+        CallRow::read(&context.method(), &context.own.url().path).map_err(unrouted)?;
+    let once = repeat::key_of(context, row)?;
+    let holder = auth::identify(context, row.rights).await?;
+    let act = audit::Act::new(holder.caller(), row, &call);
+    act.answered(context, admit_and_answer(context, row, call, holder, once).await).await
+}
+
+async fn admit_and_answer(
+    context: &Context,
+    row: &CallRow,
+    call: Call,
+    holder: auth::Holder,
+    once: Option<IdempotencyKey>,
+) -> Result<Answer, Refused> {
+    let body = if row.has_body() {
         let read = body::read(context).await;
         read.map_err(|refused| refused.of(&holder.caller()))?
     } else {
         Vec::new()
     };
-    let admitted = holder.admit(context, rights).await?;
-    let answered = answer_call(context, &admitted.caller, call, &body).await;
+    let credential = holder.credential(context);
+    let admitted = holder.admit(context, row.rights).await?;
+    let shows_secret = call.shows_secret();
+    let call = read_and_answer(context, &admitted.caller, call, row.has_body(), &body);
+    let answered = match &once {
+        None => call.await,
+        Some(key) => {
+            let (caller, credential) = (&admitted.caller, &credential);
+            let once = repeat::Once { caller, credential, key, body: &body, shows_secret };
+            once.run(context, call).await
+        }
+    };
     // What the caller's limits say goes with every answer that was paid for.
     match answered {
         Ok(answer) => Ok(answer.by(&admitted)),
@@ -186,24 +233,50 @@ async fn api(context: &Context) -> Result<Answer, Refused> {
     }
 }
 
+async fn read_and_answer(
+    context: &Context,
+    caller: &Caller,
+    call: Call,
+    has_body: bool,
+    body: &[u8],
+) -> Result<Answer, Refused> {
+    let body = if has_body { object_of(body)? } else { Value::Null };
+    answer_call(context, caller, call, &body).await
+}
+
 async fn answer_call(
     context: &Context,
     caller: &Caller,
     call: Call,
-    body: &[u8],
+    body: &Value,
 ) -> Result<Answer, Refused> {
-    let body = if call.has_body() { object_of(body)? } else { Value::Null };
+    let query = || query_pairs(context.own.url().query.as_deref().unwrap_or_default());
     match call {
-        Call::Create => keys::create(context, caller, &body).await,
-        Call::List => {
-            let query = context.own.url().query.as_deref().unwrap_or_default();
-            keys::list(context, caller, &ListQuery::read(&query_pairs(query)?, caller)?).await
-        }
-        Call::Show(id) => keys::show(context, caller, &id).await,
-        Call::Update(id) => keys::update(context, caller, &id, &body).await,
-        Call::Act(id, action) => keys::act(context, caller, &id, action, &body).await,
-        Call::Verify => verify::verify(context, caller, &body).await,
-        Call::Explain => explain::explain(context, caller, &body).await,
+        Call::CreateKey => keys::create(context, caller, body).await,
+        Call::ListKeys => keys::list(context, caller, &ListQuery::read(&query()?, caller)?).await,
+        Call::ShowKey(id) => keys::show(context, caller, &id).await,
+        Call::UpdateKey(id) => keys::update(context, caller, &id, body).await,
+        Call::Act(id, action) => keys::act(context, caller, &id, action, body).await,
+        Call::Verify => verify::verify(context, caller, body).await,
+        Call::Explain => explain::explain(context, caller, body).await,
+        Call::RevokeKeys => jobs::revoke_keys(context, caller, body).await,
+        Call::ListJobs => jobs::list(context, caller, &query()?).await,
+        Call::ShowJob(id) => jobs::show(context, caller, &id).await,
+        Call::ListTenants => tenants::list(context, caller, &query()?).await,
+        Call::CreateTenant => tenants::create(context, caller, body).await,
+        Call::ShowTenant(name) => tenants::show(context, caller, &name).await,
+        Call::UpdateTenant(name) => tenants::update(context, caller, &name, body).await,
+        Call::Audit => audit::read(context, caller, &query()?).await,
+        Call::AuditKey => audit::key(context).await,
+        Call::KeyUsage(id) => usage::of_key(context, caller, &id, &query()?).await,
+        Call::Usage => usage::of_tenant(context, caller, &query()?).await,
+        Call::Anomalies => anomalies::list(context, caller, &query()?).await,
+        Call::ShowSession => Ok(session::show(caller)),
+        Call::OpenSession => session::open(context, caller, body).await,
+        Call::CloseSession => session::close(context, caller).await,
+        Call::Enrol => session::enrol(context, caller, body).await,
+        Call::ConfirmEnrolment => session::confirm(context, caller, body).await,
+        Call::RenewEnrolment(id) => session::renew_enrolment(context, caller, &id, body).await,
     }
 }
 

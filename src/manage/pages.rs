@@ -2,8 +2,8 @@
 
 use tollgate_core::header::name;
 use tollgate_core::manage::{
-    Asset, error_index, error_index_json, error_json, error_page, error_page_policy, page_policy,
-    wants_json,
+    Asset, console_policy, error_index, error_index_json, error_json, error_page,
+    error_page_policy, page_policy, wants_json,
 };
 use tollgate_core::problem::Code;
 
@@ -38,9 +38,9 @@ pub(super) async fn file(context: &Context, asset: &Asset) -> Result<Answer, Ref
         .with(name::CACHE_CONTROL, cache)
         .stream(found.body());
     Ok(if asset.is_page() {
-        answer
-            .with("Content-Security-Policy", policy(context))
-            .with("Referrer-Policy", "no-referrer")
+        let policy =
+            if asset.is_of_console() { console_policy().to_owned() } else { policy(context) };
+        answer.with("Content-Security-Policy", policy).with("Referrer-Policy", "no-referrer")
     } else {
         answer
     })

@@ -1,7 +1,7 @@
-//! `POST keys/verify`: would the road let this key pass?
+//! `POST keys/verify`: would the road let this key pass, or this token?
 
 use serde_json::Value;
-use tollgate_core::key::Key;
+use tollgate_core::key::{Key, Token};
 use tollgate_core::manage::{Caller, Verdict, VerifyAsk};
 use tollgate_core::problem::Code;
 
@@ -35,7 +35,11 @@ async fn presented(
     caller: &Caller,
     ask: &VerifyAsk,
 ) -> Result<Result<Verdict, Code>, Refused> {
-    let Ok(key) = Key::parse(ask.key.expose()) else { return Ok(Err(Code::KeyInvalid)) };
+    let key = match (Key::parse(ask.key.expose()), Token::parse(ask.key.expose())) {
+        (Ok(key), _) => key,
+        (_, Ok(token)) => return of_token(context, caller, ask, &token).await,
+        _ => return Ok(Err(Code::KeyInvalid)),
+    };
     if let Some(code) = context.ground().refuses(&key, false) {
         return Ok(Err(code));
     }
@@ -44,4 +48,21 @@ async fn presented(
     let own =
         record.filter(|record| context.ground().holds(&key, record) && caller.sees(&record.tenant));
     Ok(own.map(|record| ask.judge(&record, now())).ok_or(Code::KeyInvalid))
+}
+
+/// The same of a token.
+async fn of_token(
+    context: &Context,
+    caller: &Caller,
+    ask: &VerifyAsk,
+    token: &Token,
+) -> Result<Result<Verdict, Code>, Refused> {
+    let ground = context.ground();
+    if let Some(code) = ground.refuses_token(token) {
+        return Ok(Err(code));
+    }
+    let record = record_of(context, &token.id).await?;
+    let own = record.filter(|record| ground.traded(token, record) && caller.sees(&record.tenant));
+    let judge = |record| ask.judge_token(&record, &token.claims, now());
+    Ok(own.map(judge).ok_or(Code::KeyInvalid))
 }

@@ -1,12 +1,12 @@
 //! The one table of objects whose state is rows of a name and a text.
 
+use tollgate_core::chunk::chunks;
 use tollgate_core::road::Fault;
 use worker::SqlStorageValue;
 
-use super::store::{Store, damaged, two_texts};
+use super::store::{MOST_BYTES, Store, damaged, two_texts};
 
-/// Rows that go into one statement: of texts of a few KiB at the most, and a parameter of a
-/// statement may have 2 MB.
+/// Rows that go into one statement.
 const CHUNK: usize = 500;
 
 /// Makes the table.
@@ -34,7 +34,8 @@ pub(super) fn all(store: &Store) -> Result<Vec<(String, String)>, Fault> {
 }
 
 /// Stores and deletes. What is stored is one statement, so it is there whole or not at all, but for
-/// the settled counts of a very busy object, each of which stands for itself; deletions come after
+/// the settled counts of a very busy object, each of which stands for itself, and for more records at
+/// once than a statement takes, of which each is whole; deletions come after
 /// it, because a row too many is harmless and one too few is not.
 pub(super) fn write(store: &Store, rows: Vec<(String, Option<String>)>) -> Result<(), Fault> {
     let mut kept: Vec<(String, String)> = Vec::new();
@@ -45,12 +46,18 @@ pub(super) fn write(store: &Store, rows: Vec<(String, Option<String>)>) -> Resul
             None => gone.push(name),
         }
     }
-    for chunk in kept.chunks(CHUNK) {
+    let size = |(name, value): &(String, String)| name.len().saturating_add(value.len());
+    for chunk in chunks(&kept, CHUNK, MOST_BYTES, size) {
         match chunk {
             // By far the most frequent write: one count of one limit.
             [(name, value)] => store.write(
                 "INSERT OR REPLACE INTO entry VALUES (?, ?)",
                 vec![name.as_str().into(), value.as_str().into()],
+            )?,
+            // The same, with the tally of its key.
+            [(name, value), (other, text)] => store.write(
+                "INSERT OR REPLACE INTO entry VALUES (?, ?), (?, ?)",
+                [name, value, other, text].map(|text| text.as_str().into()).to_vec(),
             )?,
             many => store.write(
                 "INSERT OR REPLACE INTO entry \
@@ -64,7 +71,7 @@ pub(super) fn write(store: &Store, rows: Vec<(String, Option<String>)>) -> Resul
 
 /// Deletes rows by their names.
 pub(super) fn delete(store: &Store, names: &[String]) -> Result<(), Fault> {
-    for chunk in names.chunks(CHUNK) {
+    for chunk in chunks(names, CHUNK, MOST_BYTES, String::len) {
         store.write(
             "DELETE FROM entry WHERE name IN (SELECT value FROM json_each(?))",
             vec![json(&chunk)?.into()],

@@ -9,6 +9,7 @@
  * @param {object} options
  * @param {{origin: string}} options.backend
  * @param {object} [options.gate] more of [gate]
+ * @param {object} [options.anomalies] [anomalies]
  * @param {object} [options.admin] more of [environment.dev.gate]
  * @param {object} [options.dev] more of [environment.dev]
  * @param {object} [options.environments] further environments
@@ -18,11 +19,12 @@
  * @param {object[]} options.routes of `main` with a key, unless they say otherwise
  */
 export function testPolicy(options) {
-  const { backend, gate, admin, dev, environments, main, upstreams = {}, limits = {}, routes } = options;
+  const { backend, gate, anomalies, admin, dev, environments, main, upstreams = {}, limits = {}, routes } = options;
   const addresses = Object.fromEntries(Object.entries(upstreams).map(([name, { at }]) => [name, at]));
   return toToml({
     version: 1,
     gate: { realm: "test", failures: { requests: 1_000_000, window: "1m" }, ...gate },
+    ...(anomalies && { anomalies }),
     environment: {
       dev: {
         upstream: { main: backend.origin, ...addresses },

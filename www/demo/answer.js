@@ -1,5 +1,5 @@
 // Shows answers: status, sentence, the request, the body, and the headers that the page may read.
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 
 /** @typedef {import("../tollgate.js").Answer} Answer */
 

@@ -1,6 +1,6 @@
 // What each button calls, and one sentence on what came of it.
 import { tollgate } from "../tollgate.js";
-import { counted } from "./dom.js";
+import { counted } from "../dom.js";
 
 /** @typedef {import("../tollgate.js").Answer} Answer */
 /** @typedef {{ api: string, key: string, other_origin: string }} Settings */

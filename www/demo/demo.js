@@ -2,7 +2,7 @@
 // answer.js, the picture of the limits in limits.js.
 import { answerView, frameView, kindOf } from "./answer.js";
 import { calls, sentence } from "./calls.js";
-import { byId, element } from "./dom.js";
+import { byId, element } from "../dom.js";
 import { Limits } from "./limits.js";
 import { everythingHeld, proofView } from "./proof.js";
 import { fromSecondOrigin, sentenceOf } from "./second-origin.js";

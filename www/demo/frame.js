@@ -1,7 +1,7 @@
 // The same call as the demo page's first one, from another origin. The frame tells the page that
 // embeds it what it could see of the answer.
 import { tollgate } from "../tollgate.js";
-import { byId } from "./dom.js";
+import { byId } from "../dom.js";
 
 byId("origin").textContent = location.origin;
 

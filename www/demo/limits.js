@@ -1,6 +1,6 @@
 // The picture of the limits: one bar each, a segment for each call. A call empties a segment, and
 // the segment fills up again until its call comes back.
-import { element, svg } from "./dom.js";
+import { element, svg } from "../dom.js";
 import { Gauge } from "./gauge.js";
 
 /** More segments than these would be thinner than a pixel on a phone. */

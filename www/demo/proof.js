@@ -1,6 +1,6 @@
 // Shows that the secret arrived at the backend and is nowhere in this page. The page cannot know
 // the secret; the backend tells its length and SHA-256, and the page tries everything it holds.
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 import { nameValues, request } from "./answer.js";
 
 /** @typedef {import("../tollgate.js").Answer} Answer */

@@ -1,6 +1,6 @@
 // A call from a frame of another origin: what the frame could see of it, and what the backend did.
 import { tollgate } from "../tollgate.js";
-import { counted } from "./dom.js";
+import { counted } from "../dom.js";
 
 /** Longer than a frame takes to load and to make one call, in ms. */
 const PATIENCE = 8_000;

@@ -75,6 +75,8 @@ impl FamilyState {
                 switch(record, KeyState::Active, EventKind::Enabled)
             }
             Change::Revoke { id, whole_family } => self.revoke(&id, whole_family),
+            Change::Suspend { id } => self.suspend(&id, true),
+            Change::Resume { id } => self.suspend(&id, false),
             Change::Rehash { id, digest } => rehash(self.known(&id)?, digest),
         }
     }
@@ -150,6 +152,17 @@ impl FamilyState {
         let steps = alive.map(|other| {
             Step::next(EventKind::Revoked, other, |next| next.state = KeyState::Revoked)
         });
+        Ok(Plan { id: id.clone(), steps: steps.collect() })
+    }
+
+    /// Every key that could be used again, whichever was named: one that has expired too, because
+    /// its end can be changed.
+    fn suspend(&self, id: &KeyId, suspended: bool) -> Planned {
+        self.known(id)?;
+        let kind = if suspended { EventKind::Suspended } else { EventKind::Resumed };
+        let other = |record: &&KeyRecord| !is_revoked(record) && record.suspended != suspended;
+        let steps = self.records.values().filter(other);
+        let steps = steps.map(|record| Step::next(kind, record, |next| next.suspended = suspended));
         Ok(Plan { id: id.clone(), steps: steps.collect() })
     }
 }

@@ -5,21 +5,27 @@
 //! stores in one transaction before the reply leaves. Out of scope: who may ask for what (the
 //! management API has decided that), and making ids, secrets and digests (which takes randomness).
 
+mod care;
 mod change;
 mod outbox;
 mod patch;
+mod people;
 mod state;
 mod store;
+mod tally;
 
+pub use care::{Due, Notice, Told, due};
 pub use outbox::{Event, EventKind, KeySummary};
 pub use patch::KeyPatch;
 pub use state::FamilyState;
 pub use store::{DamagedRow, Meta, Write};
+pub use tally::Count;
 
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Digest, KeyId, KeyRecord};
 use crate::limit::{Charge, Verdict};
+use crate::people::{Asked, PeopleReply};
 use crate::time::Millis;
 
 /// What a family's object is asked, as JSON.
@@ -39,6 +45,8 @@ pub enum FamilyRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rehash: Option<Digest>,
     },
+    /// Something about the holder of an admin key.
+    People(Asked),
     /// The record of a key.
     Read {
         /// The key.
@@ -53,9 +61,22 @@ pub enum FamilyRequest {
     Change {
         /// Who changes it: the id of an admin key, or `root`. Goes into the audit.
         actor: String,
+        /// The `X-Request-Id` of the call that brought it. Goes into the audit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
+        /// The address that the call came from. Goes into the audit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
         /// What to change.
         change: Change,
     },
+}
+
+impl FamilyRequest {
+    /// A change that no call brought, or none that is known.
+    pub fn change(actor: impl Into<String>, change: Change) -> Self {
+        Self::Change { actor: actor.into(), request_id: None, address: None, change }
+    }
 }
 
 /// A change to a key. Where it has a `version`, that must be the record's.
@@ -126,6 +147,16 @@ pub enum Change {
         #[serde(default)]
         whole_family: bool,
     },
+    /// Off with its tenant, all keys of the family that are not revoked. Needs no version.
+    Suspend {
+        /// Any key of the family.
+        id: KeyId,
+    },
+    /// On with its tenant again, as far as the keys themselves are on.
+    Resume {
+        /// Any key of the family.
+        id: KeyId,
+    },
     /// The digest of the same secret under a newer pepper.
     Rehash {
         /// The key.
@@ -141,7 +172,8 @@ pub enum Change {
 pub enum FamilyReply {
     /// To `Admit`: the key is good, and this is what its limits say.
     Verdict(Verdict),
-    /// To `Admit`: the key is revoked, disabled or expired, by the object's clock. Not charged.
+    /// To `Admit`: the key is revoked, disabled, suspended or expired, by the object's clock. Not
+    /// charged.
     Refused {
         /// Its record.
         record: Box<KeyRecord>,
@@ -151,6 +183,8 @@ pub enum FamilyReply {
         /// The present record.
         record: Box<KeyRecord>,
     },
+    /// To `People`, as far as the key is good.
+    People(PeopleReply),
     /// To `Read`.
     Record {
         /// The record.

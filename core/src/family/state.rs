@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::change::{Plan, Step};
-use super::{Change, Event, FamilyReply, FamilyRequest, KeySummary, Meta, Obstacle, Write};
-use crate::key::{Digest, KeyId, KeyRecord, KeyState};
+use super::tally::Tallies;
+use super::{
+    Change, Due, Event, EventKind, FamilyReply, FamilyRequest, KeySummary, Meta, Obstacle, Told,
+    Write, due,
+};
+use crate::key::{Digest, KeyId, KeyRecord};
 use crate::limit::{Charge, ObjectClock, Windows};
-use crate::time::UnixMillis;
+use crate::people::People;
+use crate::time::{Millis, UnixMillis};
+use crate::usage::Tally;
 
 /// Who changes what nobody asked for, in the audit.
 const GATE: &str = "gate";
@@ -17,10 +23,28 @@ const GATE: &str = "gate";
 pub struct FamilyState {
     pub(super) records: BTreeMap<KeyId, KeyRecord>,
     pub(super) windows: Windows,
+    pub(super) tallies: Tallies,
+    /// What was told of keys, as far as it is not what a new key begins with.
+    pub(super) told: BTreeMap<KeyId, Told>,
+    /// Of an admin key: its second factor and its sessions.
+    pub(super) people: People,
     pub(super) clock: ObjectClock,
     /// The number of the last event.
     pub(super) seq: u64,
     pub(super) alias: Option<KeyId>,
+}
+
+/// Who changes something, and the call that brought it.
+struct By {
+    actor: String,
+    request_id: Option<String>,
+    address: Option<String>,
+}
+
+impl By {
+    fn gate() -> Self {
+        Self { actor: GATE.to_owned(), request_id: None, address: None }
+    }
 }
 
 impl FamilyState {
@@ -35,23 +59,89 @@ impl FamilyState {
             (FamilyRequest::Admit { id, version, charges, rehash }, None) => {
                 self.admit(&id, version, &charges, rehash, now)
             }
+            (FamilyRequest::People(asked), None) => self.answer_people(asked, now),
             (FamilyRequest::Read { id }, None) => match self.records.get(&id) {
                 Some(record) => (FamilyReply::Record { record: boxed(record) }, Vec::new()),
                 None => (FamilyReply::Unknown, Vec::new()),
             },
-            (FamilyRequest::Change { actor, change }, None) => match self.plan(change, now) {
-                Ok(plan) => self.make(plan, &actor, now),
-                Err(refused) => (refused, Vec::new()),
-            },
+            (FamilyRequest::Change { actor, request_id, address, change }, None) => {
+                match self.plan(change, now) {
+                    Ok(plan) => self.make(plan, &By { actor, request_id, address }, now),
+                    Err(refused) => (refused, Vec::new()),
+                }
+            }
         }
     }
 
     /// To be called when the object has been idle for some seconds, before its memory goes: what
-    /// was reserved ahead is given back, and rows that are not needed any more are deleted.
+    /// was reserved ahead is given back, what was counted is stored to the last, and rows that are
+    /// not needed any more are deleted.
     pub fn settle(&mut self, wall: UnixMillis) -> Vec<Write> {
         let now = self.clock.read(wall);
         self.windows.settle(now);
-        self.window_writes()
+        let mut writes = self.window_writes();
+        writes.extend(self.tallies.take_writes());
+        writes
+    }
+
+    /// True while something was counted that only [`Self::settle`] or [`Self::tally`] stores.
+    pub fn has_unstored(&self) -> bool {
+        self.tallies.has_unstored()
+    }
+
+    /// What the tenant's object is to be told of requests, once the writes are stored.
+    pub fn tally(&mut self) -> (Vec<Tally>, Vec<Write>) {
+        let writes = self.tallies.take_writes();
+        let tally = |(key, hour, count): (&KeyId, UnixMillis, &super::Count)| {
+            let tenant = self.records.get(key)?.tenant.clone();
+            let (key, admitted, limited) = (key.clone(), count.admitted, count.limited.clone());
+            Some(Tally { key, tenant, hour, admitted, limited })
+        };
+        (self.tallies.undelivered().filter_map(tally).collect(), writes)
+    }
+
+    /// The tenant's object has these.
+    pub fn tallied(&mut self, tallies: &[Tally], wall: UnixMillis) -> Vec<Write> {
+        let now = self.clock.read(wall);
+        let mut writes = self.tallies.delivered(tallies, now);
+        if !writes.is_empty() {
+            writes.push(Write::PutMeta(self.meta()));
+        }
+        writes
+    }
+
+    /// Tells what is due of every key, and when something is due next: then this is to be called
+    /// again. `rotate_after`: the age at which a key is due for a rotation.
+    pub fn care(
+        &mut self,
+        rotate_after: Option<Millis>,
+        wall: UnixMillis,
+    ) -> (Vec<Write>, Option<UnixMillis>) {
+        let now = self.clock.read(wall);
+        let mut writes = Vec::new();
+        let mut next: Option<UnixMillis> = None;
+        for record in self.records.values() {
+            let known = self.told.get(&record.id).cloned().unwrap_or_default();
+            let Due { notices, told, next: at } = due(record, &known, rotate_after, now);
+            next = next.into_iter().chain(at).min();
+            if notices.is_empty() {
+                continue;
+            }
+            for notice in notices {
+                self.seq = self.seq.saturating_add(1);
+                let event = Event {
+                    days: Some(notice.days),
+                    ..event(self.seq, now, &By::gate(), notice.kind, record)
+                };
+                writes.push(Write::Outbox(Box::new(event)));
+            }
+            self.told.insert(record.id.clone(), told.clone());
+            writes.push(Write::PutTold { id: record.id.clone(), told });
+        }
+        if !writes.is_empty() {
+            writes.push(Write::PutMeta(self.meta()));
+        }
+        (writes, next)
     }
 
     /// A family of this one key, of which nothing was counted yet.
@@ -69,7 +159,7 @@ impl FamilyState {
         self.records.get(id)
     }
 
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         id: &KeyId,
         version: u64,
@@ -80,19 +170,26 @@ impl FamilyState {
         let Some(record) = self.records.get(id) else {
             return (FamilyReply::Unknown, Vec::new());
         };
-        if record.state != KeyState::Active || record.is_expired(now) {
+        if !record.is_live(now) {
             return (FamilyReply::Refused { record: boxed(record) }, Vec::new());
         }
         if record.version != version {
             return (FamilyReply::Stale { record: boxed(record) }, Vec::new());
         }
         let verdict = self.windows.charge(charges, now);
+        self.tallies.count(id, &verdict, now);
         let mut writes = self.window_writes();
+        // Where no limit's count is stored for long, as in shadow, this count alone is.
+        let reserve = charges.iter().map(|charge| charge.rate.reserve()).max().unwrap_or(1);
+        let is_stored = writes.iter().any(|write| matches!(write, Write::PutWindow { .. }));
+        if is_stored || (verdict.is_admitted() && self.tallies.unstored() > reserve) {
+            writes.extend(self.tallies.take_writes());
+        }
         let change = rehash
             .filter(|_| verdict.is_admitted())
             .map(|digest| Change::Rehash { id: id.clone(), digest });
         if let Some(Ok(plan)) = change.map(|change| self.plan(change, now)) {
-            writes.extend(self.make(plan, GATE, now).1);
+            writes.extend(self.make(plan, &By::gate(), now).1);
         }
         (FamilyReply::Verdict(verdict), writes)
     }
@@ -108,17 +205,20 @@ impl FamilyState {
         }
     }
 
-    fn make(&mut self, plan: Plan, actor: &str, now: UnixMillis) -> (FamilyReply, Vec<Write>) {
+    fn make(&mut self, plan: Plan, by: &By, now: UnixMillis) -> (FamilyReply, Vec<Write>) {
         let Plan { id, steps } = plan;
         let mut writes = Vec::new();
         let mut also = Vec::new();
         for Step { kind, record, fields } in steps {
             self.seq = self.seq.saturating_add(1);
             let fields = fields.into_iter().map(str::to_owned).collect();
-            let (actor, key) = (actor.to_owned(), KeySummary::from(&record));
-            let event = Event { seq: self.seq, at: now, actor, kind, fields, key };
+            let event = Event { fields, ..event(self.seq, now, by, kind, &record) };
             writes.push(Write::PutRecord(boxed(&record)));
             writes.push(Write::Outbox(Box::new(event)));
+            if kind == EventKind::Updated {
+                writes.extend(self.note_end(&record, now));
+            }
+            writes.extend(self.end_sessions(&record, now));
             self.records.insert(record.id.clone(), record.clone());
             if record.id != id {
                 also.push(record);
@@ -133,6 +233,18 @@ impl FamilyState {
         }
     }
 
+    /// Whoever gives a key another end knows of the notices that lie before this moment.
+    fn note_end(&mut self, record: &KeyRecord, now: UnixMillis) -> Option<Write> {
+        let old = self.records.get(&record.id)?;
+        if old.expires_at == record.expires_at {
+            return None;
+        }
+        let known = self.told.get(&record.id).cloned().unwrap_or_default();
+        let told = known.new_end(record, now);
+        self.told.insert(record.id.clone(), told.clone());
+        Some(Write::PutTold { id: record.id.clone(), told })
+    }
+
     fn window_writes(&mut self) -> Vec<Write> {
         let writes = self.windows.take_writes().into_iter().map(|(row, snapshot)| match snapshot {
             Some(snapshot) => Write::PutWindow { row, snapshot },
@@ -145,8 +257,23 @@ impl FamilyState {
         writes
     }
 
-    fn meta(&self) -> Meta {
+    pub(super) fn meta(&self) -> Meta {
         Meta { clock: self.clock.last(), seq: self.seq, alias: self.alias.clone() }
+    }
+}
+
+fn event(seq: u64, at: UnixMillis, by: &By, kind: EventKind, record: &KeyRecord) -> Event {
+    let By { actor, request_id, address } = by;
+    Event {
+        seq,
+        at,
+        actor: actor.clone(),
+        request_id: request_id.clone(),
+        address: address.clone(),
+        kind,
+        fields: Vec::new(),
+        days: None,
+        key: KeySummary::from(record),
     }
 }
 

@@ -2,14 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, FamilyState};
+use super::{Count, Event, FamilyState, Told};
 use crate::key::{KeyId, KeyRecord};
 use crate::limit::{ObjectClock, Windows};
+use crate::people::People;
 use crate::time::UnixMillis;
 
 const META: &str = "meta";
+const PEOPLE: &str = "people";
 const KEY: &str = "key/";
 const WINDOW: &str = "window/";
+const TALLY: &str = "tally/";
+const TOLD: &str = "told/";
 /// What the outbox's rows are named by; the number behind it has 20 digits, so that names sort.
 const OUTBOX: &str = "outbox/";
 
@@ -31,6 +35,27 @@ pub enum Write {
         /// Its row's name.
         row: String,
     },
+    /// How many requests of one key there were in one hour.
+    PutTally {
+        /// Its row's name.
+        row: String,
+        /// What was counted.
+        count: Count,
+    },
+    /// The count of an hour that is over and delivered. Comes with a [`Self::PutMeta`], as above.
+    DeleteTally {
+        /// Its row's name.
+        row: String,
+    },
+    /// What was told of a key.
+    PutTold {
+        /// The key.
+        id: KeyId,
+        /// What was told.
+        told: Told,
+    },
+    /// What is known of the keys' holder.
+    PutPeople(Box<People>),
     /// The object's own state.
     PutMeta(Meta),
     /// An event, to be delivered to the tenant's object, in order, and then deleted.
@@ -62,6 +87,10 @@ impl Write {
             Self::PutRecord(record) => (format!("{KEY}{}", record.id), Some(json(record))),
             Self::PutWindow { row, snapshot } => (format!("{WINDOW}{row}"), Some(snapshot.clone())),
             Self::DeleteWindow { row } => (format!("{WINDOW}{row}"), None),
+            Self::PutTally { row, count } => (format!("{TALLY}{row}"), Some(json(count))),
+            Self::DeleteTally { row } => (format!("{TALLY}{row}"), None),
+            Self::PutTold { id, told } => (format!("{TOLD}{id}"), Some(json(told))),
+            Self::PutPeople(people) => (PEOPLE.to_owned(), Some(json(people))),
             Self::PutMeta(meta) => (META.to_owned(), Some(json(meta))),
             Self::Outbox(event) => (outbox_row(event.seq), Some(json(event))),
         }
@@ -100,6 +129,9 @@ impl FamilyState {
                 clock = clock.max(meta.clock);
                 state.seq = meta.seq;
                 state.alias = meta.alias;
+            } else if name == PEOPLE {
+                // Without it nobody would be paused, and used codes would be good again.
+                state.people = serde_json::from_str(&text).map_err(|_| damaged())?;
             } else if let Some(id) = name.strip_prefix(KEY) {
                 let record: KeyRecord = serde_json::from_str(&text).map_err(|_| damaged())?;
                 if record.id.as_str() != id {
@@ -108,6 +140,12 @@ impl FamilyState {
                 state.records.insert(record.id.clone(), record);
             } else if let Some(row) = name.strip_prefix(WINDOW) {
                 windows.push((row.to_owned(), text));
+            } else if let Some(row) = name.strip_prefix(TALLY) {
+                state.tallies.restore(row, &text);
+            } else if let Some(id) = name.strip_prefix(TOLD) {
+                // One that cannot be read is as none: a notice twice is better than no object.
+                let read = KeyId::parse(id).ok().zip(serde_json::from_str(&text).ok());
+                state.told.extend(read);
             }
         }
         let stored = Windows::stored_at(windows.iter().map(|(_, snapshot)| snapshot.as_str()));

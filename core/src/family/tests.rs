@@ -1,4 +1,8 @@
+mod care;
+mod people;
 mod stored;
+mod suspended;
+mod tally;
 
 use serde_json::json;
 
@@ -48,7 +52,7 @@ fn record(name: &str) -> KeyRecord {
 }
 
 fn change(change: Change) -> FamilyRequest {
-    FamilyRequest::Change { actor: "root".to_owned(), change }
+    FamilyRequest::change("root", change)
 }
 
 fn create() -> FamilyRequest {
@@ -106,16 +110,21 @@ fn family(requests: &[FamilyRequest]) -> FamilyState {
 
 /// What a change stored, in short: each key's version, each event, the number of the last.
 fn written(writes: &[Write]) -> Vec<String> {
-    let kind = |kind: EventKind| serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
     let last = |id: &KeyId| id.as_str().chars().last().unwrap();
     let short = |write: &Write| match write {
         Write::PutRecord(record) => format!("{} v{}", last(&record.id), record.version),
         Write::Outbox(event) => {
-            format!("{} {} {}", event.seq, kind(event.kind), last(&event.key.id))
+            format!("{} {} {}", event.seq, event.kind.as_str(), last(&event.key.id))
         }
         Write::PutMeta(meta) => format!("meta {}", meta.seq),
         Write::PutWindow { row, .. } => format!("put {row}"),
         Write::DeleteWindow { row } => format!("delete {row}"),
+        Write::PutTally { row, count } => {
+            format!("tally {} {}", row.chars().last().unwrap(), count.admitted)
+        }
+        Write::DeleteTally { row } => format!("delete tally {}", row.chars().last().unwrap()),
+        Write::PutTold { id, told } => format!("told {} {:?}", last(id), told.days),
+        Write::PutPeople(_) => "people".to_owned(),
     };
     writes.iter().map(short).collect()
 }
@@ -140,7 +149,7 @@ fn every_change_stores_the_record_and_its_event_and_nothing_more() {
         (5, enable(FIRST), &[]),
         (6, update(FIRST, 3, patch.clone()), &["1 v4", "4 key.updated 1", "meta 4"]),
         (7, update(FIRST, 4, patch), &[]),
-        (8, admit(FIRST, 4), &["put default:60:"]),
+        (8, admit(FIRST, 4), &["put default:60:", "tally 1 1"]),
         (9, admit(FIRST, 4), &[]),
         (
             10,
@@ -188,6 +197,7 @@ fn what_cannot_be_done_leaves_no_trace() {
     let grace = Millis::hours(48);
     let version = |version| Some(version);
     let conflict = |current| FamilyReply::VersionConflict { current };
+    let suspend = |name| change(Change::Suspend { id: id(name) });
     let impossible = |obstacle| FamilyReply::Impossible { obstacle };
     let stranger = change(Change::Create { record: Box::new(record(SECOND)) });
     let disable_v = change(Change::Disable { id: id(FIRST), version: version(9) });
@@ -217,6 +227,7 @@ fn what_cannot_be_done_leaves_no_trace() {
         (vec![], enable(SECOND), FamilyReply::Unknown),
         (vec![], revoke(SECOND, true), FamilyReply::Unknown),
         (vec![], rehash(SECOND), FamilyReply::Unknown),
+        (vec![], suspend(SECOND), FamilyReply::Unknown),
         (vec![], update(FIRST, 2, name.clone()), conflict(1)),
         (vec![disable(FIRST)], update(FIRST, 1, name.clone()), conflict(2)),
         (vec![], disable_v, conflict(1)),

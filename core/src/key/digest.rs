@@ -29,6 +29,13 @@ impl fmt::Debug for Digest {
     }
 }
 
+impl Digest {
+    /// True for the same version and the same HMAC, in constant time.
+    pub fn same(&self, other: &Self) -> bool {
+        self.pepper == other.pepper && bool::from(self.mac.as_bytes().ct_eq(other.mac.as_bytes()))
+    }
+}
+
 /// The Worker secret `KEY_PEPPER` in all the versions that are still in use, newest first.
 #[derive(Clone)]
 pub struct Peppers(Vec<(u32, Vec<u8>)>);
@@ -49,23 +56,18 @@ impl fmt::Debug for Peppers {
 impl Peppers {
     /// Reads `2:BASE64,1:BASE64`: versions from 1 on, each once, newest first.
     pub fn parse(secret: &Secret) -> Result<Self, PeppersError> {
-        let mut peppers: Vec<(u32, Vec<u8>)> = Vec::new();
-        for item in secret.expose().split(',') {
-            let (version, bytes) = item.trim().split_once(':').ok_or(PeppersError)?;
-            let version = version.parse().ok().filter(|v| *v > 0).ok_or(PeppersError)?;
-            let bytes = BASE64.decode(bytes.as_bytes()).map_err(|_| PeppersError)?;
-            let older = peppers.last().is_none_or(|(newer, _)| version < *newer);
-            if bytes.len() < MIN_SECRET_BYTES || !older {
-                return Err(PeppersError);
-            }
-            peppers.push((version, bytes));
-        }
+        let peppers = versions(secret).ok_or(PeppersError)?;
         Ok(Self(peppers))
     }
 
     /// The version that new digests are made under.
     pub fn current(&self) -> u32 {
         self.0.first().map_or(0, |(version, _)| *version)
+    }
+
+    /// The pepper of this version.
+    pub(super) fn of(&self, version: u32) -> Option<&[u8]> {
+        self.0.iter().find(|(known, _)| *known == version).map(|(_, pepper)| pepper.as_slice())
     }
 
     /// The digest of a key's secret under the current pepper. The id is in it, so that a digest
@@ -84,6 +86,17 @@ impl Peppers {
             (Some(made), Some(kept)) => made.ct_eq(kept.as_slice()).into(),
             _ => false,
         }
+    }
+
+    /// What is kept of a secret that is no key's, under the current pepper. The first part says
+    /// what it is, so that one sort never fits another.
+    pub fn mark(&self, parts: &[&str]) -> Option<Digest> {
+        self.0.first().and_then(|pepper| mark_under(pepper, parts))
+    }
+
+    /// The same under each pepper: one of them is what was kept, if the secret is the one.
+    pub fn marks(&self, parts: &[&str]) -> Vec<Digest> {
+        self.0.iter().filter_map(|pepper| mark_under(pepper, parts)).collect()
     }
 
     /// A record as it lies in KV: under a MAC that names the entry, so that whoever can write
@@ -137,6 +150,11 @@ impl IdSecret {
         self.tag(prefix, random).is_some_and(|made| made.as_bytes().ct_eq(tag.as_bytes()).into())
     }
 
+    /// A secret that comes of this one and says nothing about it.
+    pub(super) fn derived(&self, label: &str) -> Option<[u8; 32]> {
+        mac(&self.0, &[label])
+    }
+
     fn tag(&self, prefix: &KeyPrefix, random: &str) -> Option<String> {
         let mac = mac(&self.0, &["tollgate key id", &prefix.to_string(), random])?;
         let first = mac.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))?;
@@ -144,13 +162,34 @@ impl IdSecret {
     }
 }
 
+/// Reads `2:BASE64,1:BASE64`: versions from 1 on, each once, newest first, of at least 32 bytes.
+pub(super) fn versions(secret: &Secret) -> Option<Vec<(u32, Vec<u8>)>> {
+    let mut versions: Vec<(u32, Vec<u8>)> = Vec::new();
+    for item in secret.expose().split(',') {
+        let (version, bytes) = item.trim().split_once(':')?;
+        let version = version.parse().ok().filter(|version| *version > 0)?;
+        let bytes = BASE64.decode(bytes.as_bytes()).ok()?;
+        let older = versions.last().is_none_or(|(newer, _)| version < *newer);
+        if bytes.len() < MIN_SECRET_BYTES || !older {
+            return None;
+        }
+        versions.push((version, bytes));
+    }
+    Some(versions)
+}
+
 fn secret_mac(pepper: &[u8], key: &Key) -> Option<[u8; 32]> {
     mac(pepper, &["tollgate key secret", key.id.as_str(), key.secret.expose()])
 }
 
+fn mark_under((version, pepper): &(u32, Vec<u8>), parts: &[&str]) -> Option<Digest> {
+    let mac = mac(pepper, parts)?;
+    Some(Digest { pepper: *version, mac: BASE64URL_NOPAD.encode(&mac) })
+}
+
 /// HMAC-SHA256 over parts that none of their neighbours can run into: each ends with a zero byte,
 /// which none of them holds.
-fn mac(key: &[u8], parts: &[&str]) -> Option<[u8; 32]> {
+pub(super) fn mac(key: &[u8], parts: &[&str]) -> Option<[u8; 32]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     for part in parts {
         mac.update(part.as_bytes());

@@ -6,10 +6,14 @@
 mod digest;
 mod present;
 mod record;
+mod store;
+mod token;
 
 pub use digest::{Digest, IdSecret, Peppers, PeppersError};
 pub use present::{Presented, PresentedError};
 pub use record::{Deprecated, KeyRecord, KeyState};
+pub use store::{NONCE_BYTES, Sealed, StoreKeys, StoreKeysError};
+pub use token::{Claims, MAX_TOKEN, TOKEN_KIND, TOKEN_LIFE, TOKEN_RANDOM, Token};
 
 use core::fmt;
 
@@ -25,6 +29,11 @@ pub const ID_TAG: usize = 6;
 pub const SECRET_CHARS: usize = 32;
 /// Base62 characters of the CRC-32: 62^6 > 2^32.
 pub const CHECK_CHARS: usize = 6;
+
+/// What stands in place of the kind in the token of a session, which has the form of a key.
+pub const SESSION_KIND: &str = "ss";
+/// What stands in place of the kind in everything that is found like a key.
+const SHAPED_LIKE_KEYS: [&str; 6] = ["pk", "sk", "rk", "ak", TOKEN_KIND, SESSION_KIND];
 
 /// Which side of the wall a key is for. An environment whose name is not `production` is `dev`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +57,11 @@ impl KeyEnvironment {
             Self::Dev => "dev",
             Self::Prod => "prod",
         }
+    }
+
+    /// The side with this spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Dev, Self::Prod].into_iter().find(|side| side.as_str() == text)
     }
 }
 
@@ -211,11 +225,7 @@ pub fn is_brand(text: &str) -> bool {
 fn split(text: &str) -> Option<(KeyPrefix, KeyId, &str)> {
     let mut parts = text.split('_');
     let brand = parts.next().filter(|brand| is_brand(brand))?.to_owned();
-    let environment = match parts.next()? {
-        "dev" => KeyEnvironment::Dev,
-        "prod" => KeyEnvironment::Prod,
-        _ => return None,
-    };
+    let environment = KeyEnvironment::parse(parts.next()?)?;
     let kind = KeyKind::parse(parts.next()?)?;
     let id = KeyId::parse(parts.next()?).ok()?;
     let rest = parts.next()?;
@@ -248,7 +258,7 @@ fn key_shape(brand: &str, text: &str) -> Option<usize> {
     let rest = text.strip_prefix(brand)?.strip_prefix('_')?;
     let rest = rest.strip_prefix("dev_").or_else(|| rest.strip_prefix("prod_"))?;
     let rest =
-        KeyKind::ALL.iter().find_map(|kind| rest.strip_prefix(kind.as_str())?.strip_prefix('_'))?;
+        SHAPED_LIKE_KEYS.iter().find_map(|kind| rest.strip_prefix(kind)?.strip_prefix('_'))?;
     let (id, rest) = rest.split_at_checked(ID_RANDOM.saturating_add(ID_TAG))?;
     let rest = rest.strip_prefix('_').filter(|_| is_base62(id))?;
     let secret = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();

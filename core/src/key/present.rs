@@ -1,9 +1,9 @@
 //! How a credential is presented: `Authorization: Bearer`, `X-Api-Key`, or HTTP Basic with the
-//! key's two halves (SPEC section 3).
+//! key's two halves (SPEC section 3). A token comes as `Bearer` alone.
 
 use data_encoding::BASE64;
 
-use super::{Key, KeyTextError};
+use super::{Key, KeyTextError, Token};
 use crate::text::Secret;
 
 /// The one credential of a request.
@@ -13,7 +13,9 @@ pub enum Presented {
     Nothing,
     /// A whole key.
     Key(Key),
-    /// Something that is no key: `key_invalid`.
+    /// A whole token; whether the gate made it is another question.
+    Token(Box<Token>),
+    /// Something that is neither: `key_invalid`.
     NoKey(KeyTextError),
 }
 
@@ -40,12 +42,24 @@ impl Presented {
             (None, Some(key)) => Some(Secret::new(key)),
             (Some(value), None) => from_authorization(value),
         };
-        Ok(match text.map(|text| Key::parse(text.expose())) {
-            Some(Ok(key)) => Self::Key(key),
-            Some(Err(error)) => Self::NoKey(error),
-            None => Self::NoKey(KeyTextError::Form),
-        })
+        let bearer = authorization.is_some_and(is_bearer);
+        Ok(text.map_or(Self::NoKey(KeyTextError::Form), |text| Self::of(&text, bearer)))
     }
+
+    /// Reads a credential's own text.
+    fn of(text: &Secret, bearer: bool) -> Self {
+        let error = match Key::parse(text.expose()) {
+            Ok(key) => return Self::Key(key),
+            Err(error) => error,
+        };
+        let token = bearer.then(|| Token::parse(text.expose()).ok()).flatten();
+        token.map_or(Self::NoKey(error), |token| Self::Token(Box::new(token)))
+    }
+}
+
+fn is_bearer(authorization: &str) -> bool {
+    let scheme = authorization.split(' ').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("bearer")
 }
 
 /// The key's text in an Authorization header (RFC 9110 section 11.6.2; scheme without case): behind

@@ -86,11 +86,19 @@ pub struct KeyRecord {
     /// An admin key that writes only from a session with a second factor.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub mfa: bool,
+    /// Off with its whole tenant, beside what `state` says, until the tenant goes on.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub suspended: bool,
     /// What is kept of its secret.
     pub digest: Digest,
 }
 
 impl KeyRecord {
+    /// True while it opens anything: neither revoked nor off nor past its end.
+    pub fn is_live(&self, now: UnixMillis) -> bool {
+        self.state == KeyState::Active && !self.suspended && !self.is_expired(now)
+    }
+
     /// True from its last instant on.
     pub fn is_expired(&self, now: UnixMillis) -> bool {
         now >= self.expires_at

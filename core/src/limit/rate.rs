@@ -46,6 +46,14 @@ struct Reservation {
     until: UnixMillis,
 }
 
+impl Rate {
+    /// The most admissions that are reserved at a time.
+    pub const fn reserve(self) -> u32 {
+        let reserve = self.requests() / RESERVE;
+        if reserve == 0 { 1 } else { reserve }
+    }
+}
+
 /// The admissions of one limit and bucket that still count.
 ///
 /// When a rate changes, the log goes on: what was counted stays counted, for as long as the new
@@ -113,7 +121,7 @@ impl Window {
         let until = now.plus(Millis::millis(window.as_millis() / 8));
         // No more than can be admitted until then: a full window reserves only what comes free.
         let room = rate.requests().saturating_sub(self.used(rate, until));
-        let left = room.min((rate.requests() / RESERVE).max(1));
+        let left = room.min(rate.reserve());
         self.reserved = (left > 0).then_some(Reservation { left, until });
         true
     }

@@ -11,6 +11,7 @@
 use super::rules::Powers;
 use crate::address::Cidr;
 use crate::key::{KeyKind, KeyRecord};
+use crate::people::SessionView;
 use crate::problem::{Code, Problem};
 use crate::scope::Scope;
 use crate::text::Secret;
@@ -30,6 +31,13 @@ pub enum Caller {
     Root,
     /// The holder of an admin key, and the key as it is at this moment.
     Key(Box<KeyRecord>),
+    /// The same, from a session.
+    Session {
+        /// The key that the session is of.
+        record: Box<KeyRecord>,
+        /// The session.
+        session: SessionView,
+    },
 }
 
 /// What a call takes.
@@ -41,6 +49,10 @@ pub enum Right {
     WriteKeys,
     /// Making and changing admin keys.
     AdminKeys,
+    /// Reading the audit.
+    ReadAudit,
+    /// Reading usage and anomalies.
+    ReadUsage,
 }
 
 impl Right {
@@ -58,21 +70,28 @@ impl Right {
             Self::ReadKeys => "keys:read",
             Self::WriteKeys => "keys:write",
             Self::AdminKeys => "keys:admin",
+            Self::ReadAudit => "audit:read",
+            Self::ReadUsage => "usage:read",
         }
     }
 
     const fn is_write(self) -> bool {
-        !matches!(self, Self::ReadKeys)
+        matches!(self, Self::WriteKeys | Self::AdminKeys)
     }
 }
 
 impl Caller {
-    /// The one tenant that the caller acts in; None for all of them.
-    pub fn tenant(&self) -> Option<&str> {
+    /// The caller's key, however it is used; None for the root token.
+    pub fn key(&self) -> Option<&KeyRecord> {
         match self {
             Self::Root => None,
-            Self::Key(record) => (record.tenant != "*").then_some(record.tenant.as_str()),
+            Self::Key(record) | Self::Session { record, .. } => Some(record),
         }
+    }
+
+    /// The one tenant that the caller acts in; None for all of them.
+    pub fn tenant(&self) -> Option<&str> {
+        self.key().map(|record| record.tenant.as_str()).filter(|tenant| *tenant != "*")
     }
 
     /// True for the root token and for admin keys of all tenants.
@@ -87,18 +106,22 @@ impl Caller {
 
     /// `root`, or the id of its key: for the log.
     pub fn name(&self) -> &str {
-        match self {
-            Self::Root => "root",
-            Self::Key(record) => record.id.as_str(),
-        }
+        self.key().map_or("root", |record| record.id.as_str())
     }
 
-    /// Nothing, if the caller has one of these rights.
+    fn has_second_factor(&self) -> bool {
+        matches!(self, Self::Session { session, .. } if session.second_factor)
+    }
+
+    /// Nothing, if the caller has one of these rights, or none is asked for.
     ///
     /// # Errors
-    /// `insufficient_scope`, with the scopes that would do.
+    /// `insufficient_scope`, with the scopes that would do; `second_factor_required`.
     pub fn require(&self, any: &[Right]) -> Result<(), Box<Problem>> {
-        let Self::Key(record) = self else { return Ok(()) };
+        let Some(record) = self.key() else { return Ok(()) };
+        if any.is_empty() {
+            return Ok(());
+        }
         let held = |right: &&Right| record.scopes.iter().any(|held| held.covers(right.scope()));
         let Some(right) = any.iter().find(held) else {
             let mut problem = Problem::new(Code::InsufficientScope);
@@ -106,13 +129,8 @@ impl Caller {
             let detail = "The admin key does not have a scope that this call takes.";
             return Err(Box::new(problem.detail(detail)));
         };
-        if record.mfa && right.is_write() {
-            let mut problem = Problem::new(Code::InsufficientScope);
-            problem.required_scopes = vec![right.scope().to_owned()];
-            return Err(Box::new(problem.detail(
-                "This admin key needs a session with a second factor to write; sessions are not \
-                 built yet. Use an admin key that was made with an address list.",
-            )));
+        if record.mfa && right.is_write() && !self.has_second_factor() {
+            return Err(Box::new(Code::SecondFactorRequired.into()));
         }
         Ok(())
     }
@@ -124,12 +142,11 @@ impl Caller {
     pub fn may_change(&self, key: &KeyRecord) -> Result<(), Box<Problem>> {
         self.may_see(key)?;
         self.require(&[Right::to_change(key.kind)])?;
-        match self {
-            Self::Key(own) if own.family == key.family => {
-                Err(Box::new(not_grantable("An admin key cannot change itself or its rotations.")))
-            }
-            _ => Ok(()),
+        if self.key().is_some_and(|own| own.family == key.family) {
+            let detail = "An admin key cannot change itself or its rotations.";
+            return Err(Box::new(not_grantable(detail)));
         }
+        Ok(())
     }
 
     /// Nothing, if the key exists for the caller.
@@ -150,7 +167,7 @@ impl Caller {
 
     pub(super) fn may_make(&self, key: &Powers<'_>) -> Result<(), Box<Problem>> {
         self.require(&[Right::to_change(key.kind)])?;
-        let Self::Key(own) = self else { return Ok(()) };
+        let Some(own) = self.key() else { return Ok(()) };
         let mut excess = Vec::new();
         if !self.sees(key.tenant) {
             excess.push(format!("keys of the tenant `{}`", key.tenant));

@@ -164,6 +164,7 @@ impl NewKey {
             scopes: new.scopes,
             limits: new.limits,
             mfa: new.mfa,
+            suspended: false,
             digest,
         };
         Some(MadeKey { record, secret: key.text() })

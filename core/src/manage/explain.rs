@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::field::{Errors, Field, Object};
 use crate::explain::{MAX_HEADERS, Request};
 use crate::header::name;
-use crate::key::{Key, KeyId, Presented};
+use crate::key::{Key, KeyId, Presented, Token};
 use crate::problem::Problem;
 
 /// What is to be explained.
@@ -24,6 +24,8 @@ pub enum AskedKey {
     Id(KeyId),
     /// By a credential in the request, whose secret has to be right.
     Presented(Box<Key>),
+    /// By a token in the request, which the gate has to have made.
+    Token(Box<Token>),
 }
 
 impl ExplainAsk {
@@ -71,7 +73,7 @@ fn header(field: &Field<'_>) -> Option<(String, String)> {
     Some((name.text()?.to_owned(), value.text()?.to_owned()))
 }
 
-/// The whole key in the request's headers, if there is one.
+/// The whole key or token in the request's headers, if there is one.
 fn presented(request: &Request) -> Option<AskedKey> {
     let header = |wanted: &str| {
         let found = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
@@ -79,6 +81,7 @@ fn presented(request: &Request) -> Option<AskedKey> {
     };
     match Presented::read(header(name::AUTHORIZATION), header(name::X_API_KEY)) {
         Ok(Presented::Key(key)) => Some(AskedKey::Presented(Box::new(key))),
+        Ok(Presented::Token(token)) => Some(AskedKey::Token(token)),
         _ => None,
     }
 }
@@ -133,6 +136,7 @@ mod tests {
                 None => "nobody",
                 Some(AskedKey::Id(_)) => "id",
                 Some(AskedKey::Presented(_)) => "presented",
+                Some(AskedKey::Token(_)) => "token",
             });
             assert_eq!(read, named, "{ask}");
         }

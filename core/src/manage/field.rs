@@ -79,6 +79,13 @@ pub fn query_pairs(query: &str) -> Result<Map<String, Value>, Box<Problem>> {
     errors.settle(Some(pairs))
 }
 
+/// The number, if it is whole, not negative, and none that stands for its neighbours as well.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it fits
+fn whole(number: f64) -> Option<u64> {
+    const MOST: f64 = 9_007_199_254_740_991.0;
+    ((0.0..=MOST).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+}
+
 /// A JSON object whose fields are known.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
@@ -170,8 +177,9 @@ impl<'a> Field<'a> {
         self.typed("true or false", Value::as_bool)
     }
 
+    /// A whole number, however it is written: `7.0` is 7 in JSON.
     pub(super) fn number(&self) -> Option<u64> {
-        self.typed("a whole number", Value::as_u64)
+        self.typed("a whole number", |value| value.as_u64().or_else(|| whole(value.as_f64()?)))
     }
 
     pub(super) fn map(&self) -> Option<&'a Map<String, Value>> {
@@ -247,5 +255,34 @@ impl<'a> Field<'a> {
             self.wrong(format!("has to be {kind}"));
         }
         picked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_whole_however_it_is_written() {
+        for (value, number) in [
+            (json!(7), Some(7)),
+            (json!(7.0), Some(7)),
+            (json!(0.0), Some(0)),
+            (json!(1e3), Some(1_000)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!(9_007_199_254_740_991.0), Some(9_007_199_254_740_991)),
+            (json!(9_007_199_254_740_992.0), None),
+            (json!(7.5), None),
+            (json!(-1), None),
+            (json!(-1.0), None),
+            (json!("7"), None),
+            (json!(true), None),
+        ] {
+            let errors = Errors::default();
+            let field = Field { value: Some(&value), path: "n".to_owned(), errors: &errors };
+            assert_eq!((field.number(), errors.is_empty()), (number, number.is_some()), "{value}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::time::UnixMillis;
 /// The most keys of one page.
 const MAX_PAGE: u64 = 100;
 /// The keys of a page when nobody says.
-const DEFAULT_PAGE: u64 = 50;
+pub(super) const DEFAULT_PAGE: u64 = 50;
 
 /// A state by which keys are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,24 +80,23 @@ pub struct ListQuery {
     /// In this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<KeyState>,
+    /// Not used since then; one that was never used counts from its making.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unused_since: Option<UnixMillis>,
 }
 
 impl ListQuery {
     /// Reads the pairs of the query.
     ///
     /// # Errors
-    /// `invalid_field` with everything that is wrong; `not_found` for another tenant;
-    /// `not_built_yet` for a filter that is to come.
+    /// `invalid_field` with everything that is wrong; `not_found` for another tenant.
     pub fn read(pairs: &Map<String, Value>, caller: &Caller) -> Result<Self, Box<Problem>> {
-        const KNOWN: [&str; 7] = ["limit", "cursor", "tenant", "owner", "tag", "kind", "state"];
-        if pairs.contains_key("unused_since") {
-            let problem = Problem::new(Code::NotBuiltYet).detail("unused_since is not built yet");
-            return Err(Box::new(problem));
-        }
+        const KNOWN: [&str; 8] =
+            ["limit", "cursor", "tenant", "owner", "tag", "kind", "state", "unused_since"];
         let errors = Errors::default();
         let query = Object::query(pairs, &KNOWN, &errors);
         let text = |name: &str| query.field(name).line(1, 100);
-        let limit = query.field("limit").read(page);
+        let limit = query.field("limit").read(page_size);
         let cursor = query
             .field("cursor")
             .read(|text| Cursor::parse(text).ok_or("is not a nextCursor of this list"));
@@ -105,6 +104,7 @@ impl ListQuery {
             .field("kind")
             .read(|text| KeyKind::parse(text).ok_or("has to be pk, sk, rk or ak"));
         let state = query.field("state").read(state);
+        let unused_since = query.field("unused_since").read(instant);
         let asked = Self {
             limit: limit.unwrap_or(DEFAULT_PAGE),
             cursor,
@@ -113,6 +113,7 @@ impl ListQuery {
             tag: text("tag"),
             kind,
             state,
+            unused_since,
         };
         let mut asked = errors.settle(Some(asked))?;
         match (caller.tenant(), &asked.tenant) {
@@ -126,10 +127,16 @@ impl ListQuery {
     }
 }
 
-fn page(text: &str) -> Result<u64, String> {
+/// A `limit`.
+pub(super) fn page_size(text: &str) -> Result<u64, String> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     let number = text.parse().ok().filter(|n| digits && (1..=MAX_PAGE).contains(n));
     number.ok_or_else(|| format!("has to be 1 to {MAX_PAGE}"))
+}
+
+/// An instant in a query.
+pub(super) fn instant(text: &str) -> Result<UnixMillis, &'static str> {
+    UnixMillis::parse_rfc3339(text).ok_or("has to be a time in UTC such as 2027-01-31T12:00:00Z")
 }
 
 fn state(text: &str) -> Result<KeyState, &'static str> {

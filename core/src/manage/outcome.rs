@@ -38,7 +38,7 @@ impl Changed {
 /// # Errors
 /// Those of [`Changed::read`].
 pub fn rehearsed(record: &KeyRecord, change: &Change, now: UnixMillis) -> Result<(), Box<Problem>> {
-    let request = FamilyRequest::Change { actor: String::new(), change: change.clone() };
+    let request = FamilyRequest::change("", change.clone());
     let (reply, _) = FamilyState::of(record.clone()).apply(request, now);
     Changed::read(Some(reply)).map(|_| ())
 }

@@ -13,7 +13,18 @@ pub const fn error_page_policy() -> &'static str {
     ERROR_PAGE_POLICY
 }
 
-/// The content security policy of the pages in `www/`. `called`: origins that a page may call
+/// What the console may do: call its own host, where its session is believed. It stands in nobody's
+/// frame, and makes no markup of texts.
+const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// The content security policy of the console's pages.
+pub const fn console_policy() -> &'static str {
+    CONSOLE_POLICY
+}
+
+/// The content security policy of the other pages in `www/`. `called`: origins that a page may call
 /// besides its own, which are the API's hosts. `framed`: origins of pages that may stand in each
 /// other's frames.
 pub fn page_policy(called: &[String], framed: &[String]) -> String {
@@ -116,6 +127,11 @@ pub struct Asset {
 }
 
 impl Asset {
+    /// True for the pages that a session is used from.
+    pub fn is_of_console(&self) -> bool {
+        self.path.starts_with("/console/")
+    }
+
     /// True for what a person opens: it gets a content security policy.
     pub fn is_page(&self) -> bool {
         self.content_type.starts_with("text/html")

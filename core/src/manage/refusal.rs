@@ -16,7 +16,13 @@ pub fn shown(problem: Problem, brand: &str) -> Problem {
         .errors
         .iter()
         .map(|error| FieldError { field: brief(&error.field), message: brief(&error.message) });
-    Problem { errors: errors.collect(), detail: redacted(brand, &problem.detail), ..problem }
+    let scopes = problem.required_scopes.iter().map(|scope| redacted(brand, scope));
+    Problem {
+        errors: errors.collect(),
+        required_scopes: scopes.collect(),
+        detail: redacted(brand, &problem.detail),
+        ..problem
+    }
 }
 
 /// The headers of every answer of the gate's own; those in `own` come first, and replace these.

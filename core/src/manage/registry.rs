@@ -5,22 +5,31 @@
 //! with [`Origins`].
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::list::{Cursor, ListQuery};
 use super::resource::KeyView;
+use crate::anomaly::AnomalyRequest;
+use crate::audit::{AuditRequest, Draft};
 use crate::key::{KeyKind, KeyRecord, KeyState};
 use crate::origin::OriginPattern;
+use crate::repeat::RepeatRequest;
+pub use crate::tenant::ALL_TENANTS;
+use crate::tenant::{JobRequest, TenantRequest};
 use crate::time::UnixMillis;
-
-/// The name of the registry over all tenants.
-pub const ALL_TENANTS: &str = "*";
+use crate::usage::UsageRequest;
 
 /// A message to a registry, as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistryRequest {
-    /// These keys are so now. Answered with `{}`.
-    Apply(Vec<Entry>),
+    /// From a family's outbox: keys that are so now, and what happened to them. Answered with `{}`.
+    Deliver {
+        /// The keys.
+        entries: Vec<Entry>,
+        /// What happened, in order.
+        events: Vec<Draft>,
+    },
     /// One page of a list. Answered with a [`Page`].
     List(ListQuery),
     /// What `ready` wants to know. Answered with a [`super::Store`].
@@ -28,6 +37,18 @@ pub enum RegistryRequest {
         /// The newest version of the pepper.
         pepper: u32,
     },
+    /// The audit.
+    Audit(AuditRequest),
+    /// Usage.
+    Usage(UsageRequest),
+    /// Anomalies.
+    Anomaly(AnomalyRequest),
+    /// The tenant itself.
+    Tenant(TenantRequest),
+    /// Jobs over many keys.
+    Job(JobRequest),
+    /// Management writes that may be sent twice.
+    Repeat(RepeatRequest),
 }
 
 /// One key, as the registry keeps it: what it looks for, and a text that it only hands on. Of two
@@ -82,9 +103,30 @@ impl TryFrom<&KeyRecord> for Entry {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Page {
     /// The keys.
-    pub keys: Vec<KeyView>,
+    pub keys: Vec<Listed>,
     /// Where the next page begins; None on the last one.
     pub next: Option<Cursor>,
+}
+
+/// One key of a page.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Listed {
+    /// The key.
+    pub key: KeyView,
+    /// When it was last used, as far as the registry has heard.
+    pub last_used_at: Option<UnixMillis>,
+}
+
+impl Listed {
+    /// The resource at `now`, as JSON.
+    pub fn resource(&self, now: UnixMillis) -> Value {
+        let mut resource = self.key.resource(now);
+        if let Value::Object(members) = &mut resource {
+            let used = self.last_used_at.map(UnixMillis::to_rfc3339);
+            members.insert("last_used_at".to_owned(), json!(used));
+        }
+        resource
+    }
 }
 
 /// One key that a registry found.
@@ -94,6 +136,8 @@ pub struct Found {
     pub at: Cursor,
     /// Its [`Entry::view`].
     pub view: String,
+    /// When it was last used.
+    pub last_used_at: Option<UnixMillis>,
 }
 
 impl Page {
@@ -108,9 +152,13 @@ impl Page {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let shown = found.get(..limit).unwrap_or(found);
         let next = shown.last().filter(|_| shown.len() < found.len()).map(|last| &last.at);
-        let views: Vec<&str> = shown.iter().map(|found| found.view.as_str()).collect();
+        let mut keys = Vec::new();
+        for found in shown {
+            let used = serde_json::to_string(&found.last_used_at)?;
+            keys.push(format!(r#"{{"key":{},"last_used_at":{used}}}"#, found.view));
+        }
         let next = serde_json::to_string(&next)?;
-        Ok(format!(r#"{{"keys":[{}],"next":{next}}}"#, views.join(",")))
+        Ok(format!(r#"{{"keys":[{}],"next":{next}}}"#, keys.join(",")))
     }
 }
 

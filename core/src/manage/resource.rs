@@ -44,6 +44,8 @@ pub struct KeyView {
     pub limits: Vec<Limit>,
     #[serde(default)]
     pub mfa: bool,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub suspended: bool,
 }
 
 impl From<&KeyRecord> for KeyView {
@@ -70,6 +72,7 @@ impl From<&KeyRecord> for KeyView {
             scopes: record.scopes,
             limits: record.limits,
             mfa: record.mfa,
+            suspended: record.suspended,
         }
     }
 }
@@ -110,6 +113,9 @@ impl KeyView {
             "limits": self.limits.iter().map(limit).collect::<Vec<_>>(),
             "mfa": self.mfa,
         });
+        if let (true, Value::Object(members)) = (self.suspended, &mut resource) {
+            members.insert("suspended".to_owned(), json!(true));
+        }
         if let (Some(deprecated), Value::Object(members)) = (&self.deprecated, &mut resource) {
             let since = deprecated.since.to_rfc3339();
             let told = json!({ "since": since, "successor": deprecated.successor });

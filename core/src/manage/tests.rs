@@ -72,6 +72,7 @@ fn the_least_that_makes_a_key_gets_the_defaults() {
         scopes: vec![],
         limits: vec![],
         mfa: false,
+        suspended: false,
         digest,
     };
     assert_eq!(made.record, expected);
@@ -437,6 +438,7 @@ fn a_page_tells_where_the_next_one_begins() {
         .map(|record| Found {
             at: Cursor { created_at: record.created_at, id: record.id.clone() },
             view: Entry::try_from(record).unwrap().view,
+            last_used_at: (record.name == "a").then_some(NOW),
         })
         .collect();
     let query = ListQuery::read(&query_pairs("limit=2").unwrap(), &Caller::Root).unwrap();
@@ -445,8 +447,11 @@ fn a_page_tells_where_the_next_one_begins() {
         [(&found[..], 2, Some(&found[1].at)), (&found[..2], 2, None), (&found[..0], 0, None)]
     {
         let page: Page = serde_json::from_str(&Page::write(found, &query).unwrap()).unwrap();
-        let views: Vec<KeyView> = all[..shown].iter().map(KeyView::from).collect();
-        assert_eq!(page, Page { keys: views, next: next.cloned() });
+        let used = |record: &KeyRecord| (record.name == "a").then_some(NOW);
+        let keys = all[..shown]
+            .iter()
+            .map(|record| Listed { key: KeyView::from(record), last_used_at: used(record) });
+        assert_eq!(page, Page { keys: keys.collect(), next: next.cloned() });
     }
 }
 
@@ -454,11 +459,15 @@ fn a_page_tells_where_the_next_one_begins() {
 fn a_registry_gets_nothing_of_a_secret() {
     let record = made(&body("pk", json!({ "tags": ["a"] }))).record;
     let entry = Entry::try_from(&record).unwrap();
-    let text = serde_json::to_string(&RegistryRequest::Apply(vec![entry.clone()])).unwrap();
+    let text = serde_json::to_string(&RegistryRequest::Deliver {
+        entries: vec![entry.clone()],
+        events: Vec::new(),
+    })
+    .unwrap();
     assert!(!text.contains("digest") && !text.contains("mac"), "{text}");
     assert_eq!(
         serde_json::from_str::<RegistryRequest>(&text).unwrap(),
-        RegistryRequest::Apply(vec![entry.clone()])
+        RegistryRequest::Deliver { entries: vec![entry.clone()], events: Vec::new() }
     );
     assert_eq!((entry.tags.as_str(), entry.pepper), (r#"["a"]"#, 1));
 }
@@ -489,7 +498,8 @@ fn calls_of_a_keys_life_take_what_they_need() {
 #[test]
 fn a_list_goes_on_where_it_ended() {
     let cursor = Cursor { created_at: NOW, id: KeyId::parse("abcdefghij012345").unwrap() };
-    let query = format!("limit=2&cursor={}&kind=pk&state=expired&tag=a+b%21", cursor.to_text());
+    let rest = "kind=pk&state=expired&tag=a+b%21&unused_since=2026-11-01T00:00:00Z";
+    let query = format!("limit=2&cursor={}&{rest}", cursor.to_text());
     let pairs = query_pairs(&query).unwrap();
     let read = ListQuery::read(&pairs, &Caller::Root).unwrap();
     let expected = ListQuery {
@@ -500,6 +510,7 @@ fn a_list_goes_on_where_it_ended() {
         tag: Some("a b!".into()),
         kind: Some(KeyKind::Pk),
         state: Some(ListedState::Expired),
+        unused_since: UnixMillis::parse_rfc3339("2026-11-01"),
     };
     assert_eq!(read, expected);
     let stored = serde_json::to_string(&read).unwrap();
@@ -517,6 +528,8 @@ fn a_query_that_makes_no_sense_is_told_field_by_field() {
         ("cursor=abc", &["cursor"]),
         ("cursor=MS4rMS5hYmNkZWZnaGlqMDEyMzQ1", &["cursor"]),
         ("page=2", &["page"]),
+        ("unused_since=yesterday", &["unused_since"]),
+        ("unused_since=1795000000000", &["unused_since"]),
     ] {
         let pairs = query_pairs(query).unwrap();
         let problem = ListQuery::read(&pairs, &Caller::Root).unwrap_err();
@@ -560,13 +573,14 @@ fn verify_says_what_the_road_would_say() {
             Some(Code::KeyRevoked),
         ),
         (&with(&|r| r.state = KeyState::Disabled), json!({}), Some(Code::KeyDisabled)),
+        (&with(&|r| r.suspended = true), json!({}), Some(Code::KeyDisabled)),
         (&with(&|r| r.expires_at = NOW), json!({}), Some(Code::KeyExpired)),
     ] {
         let mut ask = ask;
         ask["key"] = json!("a key");
         let verdict = VerifyAsk::read(&ask).unwrap().judge(record, NOW);
         let told = match &verdict {
-            Verdict::Good(_) => None,
+            Verdict::Good(_) | Verdict::GoodToken(..) => None,
             Verdict::Bad(code) => Some(*code),
         };
         assert_eq!(told, code, "{ask}");
@@ -575,7 +589,7 @@ fn verify_says_what_the_road_would_say() {
     for (ask, field) in [
         (json!({}), "key"),
         (json!({ "key": 1 }), "key"),
-        (json!({ "key": "x".repeat(257) }), "key"),
+        (json!({ "key": "x".repeat(8193) }), "key"),
         (json!({ "key": "k", "scope": "a" }), "scope"),
         (json!({ "key": "k", "scope": "a:*" }), "scope"),
         (json!({ "key": "k", "scope": "a:{id}" }), "scope"),
@@ -621,4 +635,8 @@ fn a_state_is_told_as_people_mean_it() {
         let view = KeyView { state, ..KeyView::from(&record) };
         assert_eq!(view.state_at(at), told, "{state:?}");
     }
+    let on = KeyView::from(&record).resource(NOW);
+    assert_eq!(on.get("suspended"), None);
+    let off = KeyView::from(&KeyRecord { suspended: true, ..record }).resource(NOW);
+    assert_eq!((&off["state"], &off["suspended"]), (&json!("active"), &json!(true)));
 }

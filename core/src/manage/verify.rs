@@ -7,20 +7,17 @@ use serde_json::{Value, json};
 use super::field::{Errors, Object};
 use super::resource::KeyView;
 use crate::address::parse_address;
-use crate::key::{KeyKind, KeyRecord};
+use crate::key::{Claims, KeyKind, KeyRecord, MAX_TOKEN};
 use crate::problem::{Code, Problem};
 use crate::road::permit::{addresses_allow, lists_origin, state};
 use crate::scope::RequiredScope;
 use crate::text::Secret;
 use crate::time::UnixMillis;
 
-/// The longest text that is looked at as a key; a key has about 70 characters.
-const MAX_KEY: usize = 256;
-
 /// What is asked about a key. What is left out is not asked.
 #[derive(Clone, Debug)]
 pub struct VerifyAsk {
-    /// The whole key, as its holder presents it.
+    /// The whole key, or a token that was traded for one, as its holder presents it.
     pub key: Secret,
     scope: Option<String>,
     origin: Option<String>,
@@ -32,6 +29,8 @@ pub struct VerifyAsk {
 pub enum Verdict {
     /// It would pass steps 6 to 9.
     Good(Box<KeyView>),
+    /// The same, of a token: the key that it was traded for, and what the token may still do.
+    GoodToken(Box<KeyView>, Claims),
     /// The first step that refuses says this.
     Bad(Code),
 }
@@ -41,6 +40,15 @@ impl Verdict {
     pub fn body(&self, now: UnixMillis) -> Value {
         match self {
             Self::Good(view) => json!({ "valid": true, "key": view.resource(now) }),
+            Self::GoodToken(view, Claims { issued_at, expires_at, scopes }) => json!({
+                "valid": true,
+                "key": view.resource(now),
+                "token": {
+                    "issued_at": issued_at.to_rfc3339(),
+                    "expires_at": expires_at.to_rfc3339(),
+                    "scopes": scopes,
+                },
+            }),
             Self::Bad(code) => json!({ "valid": false, "code": code }),
         }
     }
@@ -57,8 +65,12 @@ impl VerifyAsk {
             .and_then(|body| {
                 let key = body.field("key").required();
                 let key = key.read(|text| {
-                    let wrong = format!("is longer than {MAX_KEY} characters");
-                    if text.len() <= MAX_KEY { Ok(Secret::new(text)) } else { Err(wrong) }
+                    let wrong = format!("is longer than {MAX_TOKEN} characters");
+                    if text.chars().count() <= MAX_TOKEN {
+                        Ok(Secret::new(text))
+                    } else {
+                        Err(wrong)
+                    }
                 });
                 Some(Self {
                     key: key?,
@@ -78,6 +90,18 @@ impl VerifyAsk {
             Some(code) => Verdict::Bad(code),
             None => Verdict::Good(Box::new(record.into())),
         }
+    }
+
+    /// The same for the holder of a token that the gate made.
+    pub fn judge_token(&self, record: &KeyRecord, claims: &Claims, now: UnixMillis) -> Verdict {
+        let scopes = claims.narrow(&record.scopes);
+        let narrowed = KeyRecord { scopes: scopes.clone(), ..record.clone() };
+        let ended = claims.is_expired(now).then_some(Code::TokenExpired);
+        if let Some(code) = ended.or_else(|| self.refusal(&narrowed, now)) {
+            return Verdict::Bad(code);
+        }
+        let claims = Claims { scopes, ..claims.clone() };
+        Verdict::GoodToken(Box::new(record.into()), claims)
     }
 
     fn refusal(&self, record: &KeyRecord, now: UnixMillis) -> Option<Code> {

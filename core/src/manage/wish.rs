@@ -26,15 +26,15 @@ pub(super) const FIELDS: [&str; 12] = [
 ];
 
 /// The most entries of a list of origins, addresses or scopes: a record is read on every request.
-const MAX_ENTRIES: usize = 64;
+pub(super) const MAX_ENTRIES: usize = 64;
 /// The most tags of a key.
 const MAX_TAGS: usize = 20;
 /// The most limits that a key has of its own.
-const MAX_LIMITS: usize = 8;
+pub(super) const MAX_LIMITS: usize = 8;
 /// The longest name and owner, in characters.
-const MAX_NAME: usize = 100;
+pub(super) const MAX_NAME: usize = 100;
 /// The longest tag, in characters.
-const MAX_TAG: usize = 50;
+pub(super) const MAX_TAG: usize = 50;
 /// The most metadata, in bytes of JSON (SPEC section 3).
 const MAX_METADATA: usize = 1_024;
 
@@ -115,11 +115,12 @@ impl Wish {
 }
 
 /// The empty value, if the field stands there as `null`.
-fn emptied<T: Default>(body: &Object<'_>, name: &str) -> Option<T> {
+pub(super) fn emptied<T: Default>(body: &Object<'_>, name: &str) -> Option<T> {
     body.is_null(name).then(T::default)
 }
 
-fn metadata(field: &Field<'_>) -> Option<Map<String, Value>> {
+/// An object of at most 1 KiB as JSON.
+pub(super) fn metadata(field: &Field<'_>) -> Option<Map<String, Value>> {
     let map = field.map()?;
     let length = field.value().map_or(0, |value| value.to_string().len());
     if length > MAX_METADATA {
@@ -179,19 +180,22 @@ fn limit(field: &Field<'_>) -> Option<Limit> {
         }),
         _ => Some(LimitBy::Key),
     };
+    let rate = rate(&object);
+    Some(Limit { name: name?, rate: rate?, by: by? })
+}
+
+/// The fields `requests` and `window`.
+pub(super) fn rate(object: &Object<'_>) -> Option<Rate> {
     let requests = object.field("requests").required();
     let window = object.field("window").required();
     let number = requests.number();
     let span = window.read(Millis::parse);
     let number = u32::try_from(number?).unwrap_or(u32::MAX);
-    match Rate::new(number, span?) {
-        Ok(rate) => Some(Limit { name: name?, rate, by: by? }),
-        Err(error) => {
-            let at = if matches!(error, RateError::Requests(_)) { requests } else { window };
-            at.wrong(error.to_string());
-            None
-        }
-    }
+    let told = |error: RateError| {
+        let at = if matches!(error, RateError::Requests(_)) { &requests } else { &window };
+        at.wrong(error.to_string());
+    };
+    Rate::new(number, span?).map_err(told).ok()
 }
 
 fn expiry(body: &Object<'_>, errors: &Errors) -> Option<Expiry> {

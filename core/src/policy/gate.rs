@@ -5,6 +5,7 @@ use crate::key;
 use crate::limit::Rate;
 use crate::time::Millis;
 
+use super::access::{self, Access, LeakIntake};
 use super::error::Wrong;
 use super::host;
 use super::rate;
@@ -21,13 +22,23 @@ pub(super) const GATE: Shape = Shape {
         "client_ip",
         "failures",
         "max_key_lifetime",
+        "rotate_after",
+        "access",
+        "leak_intake",
     ],
 };
 
 pub(super) const FAILURES: Shape = Shape { at: "gate.failures", fields: &["requests", "window"] };
 
-pub(super) const GATE_OVERRIDE: Shape =
-    Shape { at: "environment.*.gate", fields: &["hosts", "admin_host", "platform", "client_ip"] };
+pub(super) const GATE_OVERRIDE: Shape = Shape {
+    at: "environment.*.gate",
+    fields: &["hosts", "admin_host", "platform", "client_ip", "access", "leak_intake"],
+};
+
+/// The age at which a key's holder is reminded to rotate it, unless the policy says otherwise.
+const ROTATE_AFTER: Millis = Millis::days(90);
+/// What turns the reminder off.
+const OFF: &str = "off";
 
 /// What holds for the whole gate in one environment.
 #[derive(Clone, Debug)]
@@ -49,6 +60,12 @@ pub struct Gate {
     pub failures: Rate,
     /// The longest time from a key's making to its end, for rotations too; none is no bound.
     pub max_key_lifetime: Option<Millis>,
+    /// The age at which a key's holder is reminded to rotate it; none is no reminder.
+    pub rotate_after: Option<Millis>,
+    /// Whose tokens stand for a second factor.
+    pub access: Option<Access>,
+    /// Who may report leaked keys; nobody if it is none.
+    pub leak_intake: Option<LeakIntake>,
 }
 
 /// What the gate runs on: it decides whom the gate believes about a client's address.
@@ -76,6 +93,7 @@ pub(super) struct GateDraft<'a> {
     key_brand: String,
     failures: Option<Rate>,
     max_key_lifetime: Option<Millis>,
+    rotate_after: Option<Millis>,
     addresses: Addresses<'a>,
 }
 
@@ -86,6 +104,8 @@ pub(super) struct Addresses<'a> {
     admin_host: (Field<'a>, Option<String>),
     platform: (Field<'a>, Option<Platform>),
     client_ip: (Field<'a>, Option<ClientIpSource>),
+    access: (Field<'a>, Option<Access>),
+    leak_intake: (Field<'a>, Option<LeakIntake>),
 }
 
 impl<'a> GateDraft<'a> {
@@ -103,7 +123,8 @@ impl<'a> GateDraft<'a> {
             max_key_lifetime: table
                 .field("max_key_lifetime")
                 .duration(&(Millis::minutes(1)..=Millis::days(3_650))),
-            addresses: Addresses::read(&table),
+            rotate_after: rotate_after(&table.field("rotate_after")),
+            addresses: Addresses::read(&table, &access::ACCESS, &access::LEAK_INTAKE),
         })
     }
 
@@ -124,6 +145,8 @@ impl<'a> GateDraft<'a> {
         let (admin_at, admin_host) = first_given(&over.admin_host, &base.admin_host);
         let (platform_at, platform) = first_given(&over.platform, &base.platform);
         let (client_ip_at, client_ip) = first_given(&over.client_ip, &base.client_ip);
+        let (access_at, access) = first_given(&over.access, &base.access);
+        let (leak_intake_at, leak_intake) = first_given(&over.leak_intake, &base.leak_intake);
 
         if in_production && hosts.as_ref().is_some_and(Vec::is_empty) {
             let message = "production needs `hosts`";
@@ -132,6 +155,12 @@ impl<'a> GateDraft<'a> {
         if in_production && !admin_at.is_given() {
             let message = "production needs an `admin_host`";
             environment.wrong(Wrong::help(message, "admin_host = \"gate.example.com\""));
+        }
+        if in_production {
+            let fits = access.as_ref().map_or(Ok(()), Access::fits_production);
+            fits.unwrap_or_else(|wrong| access_at.wrong(wrong));
+            let fits = leak_intake.as_ref().map_or(Ok(()), LeakIntake::fits_production);
+            fits.unwrap_or_else(|wrong| leak_intake_at.wrong(wrong));
         }
         let served = |host: &&String| hosts.as_ref().is_some_and(|hosts| hosts.contains(host));
         if let Some(host) = admin_host.as_ref().filter(served) {
@@ -163,20 +192,30 @@ impl<'a> GateDraft<'a> {
             client_ip,
             failures: self.failures?,
             max_key_lifetime: self.max_key_lifetime,
+            rotate_after: self.rotate_after,
+            access: access.clone(),
+            leak_intake: leak_intake.clone(),
         })
     }
 }
 
 impl<'a> Addresses<'a> {
     pub(super) fn read_override(field: &Field<'a>) -> Option<Self> {
-        field.table(&GATE_OVERRIDE).map(|table| Self::read(&table))
+        let (access, leak_intake) = (&access::ACCESS_OVERRIDE, &access::LEAK_INTAKE_OVERRIDE);
+        field.table(&GATE_OVERRIDE).map(|table| Self::read(&table, access, leak_intake))
     }
 
-    fn read(table: &Table<'a>) -> Self {
+    fn read(
+        table: &Table<'a>,
+        access_shape: &'static Shape,
+        leak_intake_shape: &'static Shape,
+    ) -> Self {
         let hosts = table.field("hosts");
         let admin_host = table.field("admin_host");
         let platform = table.field("platform");
         let client_ip = table.field("client_ip");
+        let access = table.field("access");
+        let leak_intake = table.field("leak_intake");
         let source = |text: &str| text.parse::<ClientIpSource>().map_err(Wrong::told);
         let platforms = [("cloudflare", Platform::Cloudflare), ("workerd", Platform::Workerd)];
         Self {
@@ -184,6 +223,11 @@ impl<'a> Addresses<'a> {
             admin_host: (admin_host.clone(), admin_host.parsed(host_name)),
             platform: (platform.clone(), platform.choice(&platforms)),
             client_ip: (client_ip.clone(), client_ip.parsed(source)),
+            access: (access.clone(), access::read_access(&access, access_shape)),
+            leak_intake: (
+                leak_intake.clone(),
+                access::read_leak_intake(&leak_intake, leak_intake_shape),
+            ),
         }
     }
 }
@@ -195,6 +239,17 @@ fn first_given<'r, 'a, T>(
 ) -> (&'r Field<'a>, &'r T) {
     let (field, value) = if over.0.is_given() { over } else { base };
     (field, value)
+}
+
+/// A duration, or `"off"`.
+fn rotate_after(field: &Field<'_>) -> Option<Millis> {
+    if !field.is_given() {
+        return Some(ROTATE_AFTER);
+    }
+    if field.word() == Some(OFF) {
+        return None;
+    }
+    field.duration(&(Millis::days(1)..=Millis::days(3_650)))
 }
 
 fn host_name(text: &str) -> Result<String, Wrong> {

@@ -8,6 +8,8 @@
 //! before a request comes. Out of scope: reading TOML (the command line does), and secrets, which
 //! a policy only names.
 
+mod access;
+mod anomalies;
 mod base;
 mod dated;
 mod environment;
@@ -37,6 +39,8 @@ use crate::limit::Limit;
 use crate::origin::{PublicSuffixes, SingleLabels};
 use crate::time::UnixMillis;
 
+pub use access::{Access, LeakIntake};
+pub use anomalies::{Anomalies, Volume};
 pub use base::{Scheme, UpstreamBase};
 pub use dated::{Deprecation, Shadow, ShadowCheck};
 pub use environment::Environment;
@@ -62,7 +66,16 @@ use router::Router;
 
 const FILE: Shape = Shape {
     at: "",
-    fields: &["version", "gate", "environment", "upstream", "limit", "route", "source"],
+    fields: &[
+        "version",
+        "gate",
+        "anomalies",
+        "environment",
+        "upstream",
+        "limit",
+        "route",
+        "source",
+    ],
 };
 
 /// Every table that a policy may have: what `docs/policy.md` must describe, no more and no less.
@@ -70,8 +83,15 @@ pub const SHAPES: &[&Shape] = &[
     &FILE,
     &gate::GATE,
     &gate::FAILURES,
+    &access::ACCESS,
+    &access::LEAK_INTAKE,
+    &anomalies::ANOMALIES,
+    &anomalies::REFUSALS,
+    &anomalies::VOLUME,
     &environment::ENVIRONMENT,
     &gate::GATE_OVERRIDE,
+    &access::ACCESS_OVERRIDE,
+    &access::LEAK_INTAKE_OVERRIDE,
     &environment::ROUTE_OVERRIDE,
     &mock::MOCK_OVERRIDE,
     &upstream::UPSTREAM,
@@ -108,6 +128,8 @@ pub struct Policy {
     pub environment: Environment,
     /// What holds for the whole gate.
     pub gate: Gate,
+    /// What of a key's use is worth telling somebody.
+    pub anomalies: Anomalies,
     /// The upstreams that this environment's routes ask, in no particular order.
     pub upstreams: Vec<Upstream>,
     /// Every limit of the file, used or not.
@@ -244,14 +266,23 @@ fn check(root: &Field<'_>, suffixes: &dyn PublicSuffixes, now: UnixMillis) -> Ve
         version.wrong(Wrong::new(format!("this gate reads version {VERSION}")));
     }
     let gate = GateDraft::read(&file.field("gate").required());
+    let anomalies = anomalies::read(&file.field("anomalies"));
     let upstreams = upstream::read(&file.field("upstream"));
     let limits = limits::read(&file.field("limit"));
     let routes = read_routes(&file.field("route"), &upstreams, suffixes, now);
     source::read(&file.field("source"), &upstreams, now);
     let environments = file.field("environment").required();
     let environments = EnvironmentDraft::read_all(&environments, &upstreams, &routes, suffixes);
-    Drafts { gate, upstreams, limits, router: Router::build(&routes), routes, environments }
-        .resolve()
+    let drafts = Drafts {
+        gate,
+        anomalies,
+        upstreams,
+        limits,
+        router: Router::build(&routes),
+        routes,
+        environments,
+    };
+    drafts.resolve()
 }
 
 fn read_routes<'a>(

@@ -4,6 +4,7 @@ use crate::header::name::{AUTHORIZATION, X_API_KEY};
 use crate::limit::{Limit, LimitBy};
 
 use super::Policy;
+use super::anomalies::Anomalies;
 use super::environment::{Environment, EnvironmentDraft};
 use super::error::Wrong;
 use super::gate::GateDraft;
@@ -17,6 +18,7 @@ use super::upstream::{Upstream, UpstreamDraft};
 #[derive(Debug)]
 pub(super) struct Drafts<'a> {
     pub(super) gate: Option<GateDraft<'a>>,
+    pub(super) anomalies: Anomalies,
     pub(super) upstreams: Vec<UpstreamDraft<'a>>,
     pub(super) limits: Vec<LimitDraft<'a>>,
     pub(super) routes: Vec<RouteDraft<'a>>,
@@ -51,6 +53,7 @@ impl Drafts<'_> {
                 class: environment.class(),
             },
             gate: gate?,
+            anomalies: self.anomalies.clone(),
             upstreams,
             limits: self.limits.iter().filter_map(|draft| draft.limit.clone()).collect(),
             routes: routes.into_iter().collect::<Option<_>>()?,

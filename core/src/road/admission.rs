@@ -110,6 +110,7 @@ impl Permitted {
             }
             Caller::Nobody if charges.is_empty() => {
                 self.walk.passed(Step::Admission, |_| "nothing limits this route".to_owned());
+                self.walk.note_admission();
                 let Self { walk, undeclared, caller, .. } = self;
                 Ok(Admission::Admitted(Admitted { walk, undeclared, caller }))
             }
@@ -276,6 +277,7 @@ fn settle(
         }
         Verdict::Admitted { standings, .. } => {
             walk.limits = rate_limit_headers(verdict);
+            walk.note_admission();
             let result =
                 if would.is_empty() { StepVerdict::Passed } else { StepVerdict::WouldRefuse };
             walk.note(Step::Admission, result, |_| told(standings));
@@ -304,6 +306,7 @@ fn told(standings: &[Standing]) -> String {
 /// Answers to a key that was rotated out say so (RFC 9745, RFC 8594).
 fn deprecate(walk: &mut Walk, record: &KeyRecord) {
     if let Some(deprecated) = &record.deprecated {
+        walk.note_grace();
         walk.limits.push((name::DEPRECATION, format!("@{}", deprecated.since.as_secs())));
         walk.limits.push((name::SUNSET, record.expires_at.to_http_date()));
     }

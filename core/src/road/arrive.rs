@@ -11,6 +11,7 @@ use crate::problem::{Code, Problem};
 use crate::request::{Entropy, Head, RequestUrl, UrlError, decode_value};
 use crate::scope::is_fit_value;
 use crate::time::UnixMillis;
+use crate::usage::Sample;
 
 /// Where a well-formed request goes.
 #[derive(Debug)]
@@ -63,6 +64,12 @@ impl ForGate {
     /// The log line for an answer of this status and code.
     pub fn log(&self, status: u16, code: Option<Code>, now: UnixMillis) -> super::log::LogLine {
         self.walk.log_line(status, code, now)
+    }
+
+    /// The request as it is counted, for an answer of this status and code. Who called, and what
+    /// for, is for the caller of this to say.
+    pub fn sample(&self, status: u16, code: Option<Code>, now: UnixMillis) -> Sample<'_> {
+        self.walk.sample(status, code, now)
     }
 }
 

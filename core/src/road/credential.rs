@@ -1,4 +1,4 @@
-//! Step 6: whose key is it, and does the caller hold its secret?
+//! Step 6: whose key is it, and does the caller hold its secret, or a token that was traded for it?
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use super::{Ask, Next, ObjectClass, Supplied};
 use crate::address::failure_block;
 use crate::family::{FamilyReply, FamilyRequest};
 use crate::header::name;
-use crate::key::{Key, KeyId, KeyKind, KeyRecord, Presented};
+use crate::key::{Key, KeyEnvironment, KeyId, KeyKind, KeyRecord, Presented};
 use crate::policy::Auth;
 use crate::problem::{Code, Problem};
 use crate::request::Head;
@@ -38,7 +38,7 @@ pub(super) enum Credential {
     Open(Permitted),
 }
 
-/// A caller that holds the secret of a key of this environment.
+/// A caller that holds the secret of a key of this environment, or a token of it.
 #[derive(Debug)]
 pub struct Known {
     pub(super) walk: Walk,
@@ -48,12 +48,30 @@ pub struct Known {
     pub(super) corrected: bool,
 }
 
-/// A key that looks right and whose record is not here yet.
+/// A credential that looks right and whose key's record is not here yet.
 #[derive(Debug)]
 struct Lookup {
     walk: Walk,
     undeclared: bool,
-    key: Key,
+    held: Held,
+}
+
+/// What somebody holds.
+#[derive(Debug)]
+enum Held {
+    /// A key, its secret still to be compared.
+    Key(Key),
+    /// A token of this key that the gate made: it stands for the secret.
+    Token(KeyId),
+}
+
+impl Held {
+    fn id(&self) -> &KeyId {
+        match self {
+            Self::Key(key) => &key.id,
+            Self::Token(id) => id,
+        }
+    }
 }
 
 /// Waits for KV.
@@ -89,39 +107,30 @@ impl Cleared {
         let authorization =
             (!route.passthrough_authorization).then(|| head.header(name::AUTHORIZATION)).flatten();
         let x_api_key = head.header(name::X_API_KEY);
-        let key = match Presented::read(authorization.as_deref(), x_api_key.as_deref()) {
-            Ok(Presented::Nothing) => return Err(walk.refuse(Step::Credential, Code::KeyMissing)),
-            Ok(Presented::Key(key)) => key,
-            Ok(Presented::NoKey(_)) => {
-                return Err(failed(walk, isolate, Code::KeyInvalid, now));
-            }
+        let presented = match Presented::read(authorization.as_deref(), x_api_key.as_deref()) {
+            Ok(presented) => presented,
             Err(error) => {
                 let problem = Problem::new(Code::MalformedRequest).detail(error.to_string());
                 return Err(walk.refuse(Step::Credential, problem));
             }
         };
-        let policy = &walk.gate.policy;
-        if key.prefix.brand != policy.gate.key_brand {
-            return Err(failed(walk, isolate, Code::KeyInvalid, now));
+        let credential = match look(&mut walk, presented) {
+            Ok(Some(credential)) => credential,
+            Ok(None) => return Err(walk.refuse(Step::Credential, Code::KeyMissing)),
+            Err(code) => return Err(failed(walk, isolate, code, now)),
+        };
+        if walk.token.as_ref().is_some_and(|token| token.is_expired(now)) {
+            return Err(expired(walk, isolate, credential.id(), now));
         }
-        if key.prefix.environment != policy.environment.class {
-            return Err(failed(walk, isolate, Code::WrongEnvironment, now));
-        }
-        if key.prefix.kind == KeyKind::Ak {
-            return Err(failed(walk, isolate, Code::WrongKind, now));
-        }
-        if !walk.gate.trust.made(&key.prefix, &key.id) {
-            return Err(failed(walk, isolate, Code::KeyInvalid, now));
-        }
-        let lookup = Lookup { walk, undeclared, key };
-        if let Some(record) = isolate.record(&lookup.key.id) {
+        let lookup = Lookup { walk, undeclared, held: credential };
+        if let Some(record) = isolate.record(lookup.held.id()) {
             return lookup.with_record(isolate, record, now).map(Credential::Known);
         }
         // From here on a store is asked: not for an address that only brings failures.
         if let Some(wait) = isolate.failures_spent(&lookup.walk, now) {
             return Err(lookup.walk.refuse(Step::Credential, too_many(wait)));
         }
-        let ask = Ask::Cached { name: kv_name(&lookup.key.id) };
+        let ask = Ask::Cached { name: kv_name(lookup.held.id()) };
         Ok(Credential::AskCache(ask, AwaitCached(lookup)))
     }
 }
@@ -135,16 +144,16 @@ impl AwaitCached {
     ) -> Next<Credential> {
         let Self(lookup) = self;
         if let Supplied::Cached(Some(sealed)) = supplied {
-            let name = kv_name(&lookup.key.id);
+            let name = kv_name(lookup.held.id());
             let open = lookup.walk.gate.trust.open(&name, sealed);
             // An entry that does not open is none: the object has the truth.
             let record = open.and_then(|text| serde_json::from_str::<KeyRecord>(text).ok());
-            if let Some(record) = record.filter(|record| record.id == lookup.key.id) {
+            if let Some(record) = record.filter(|record| record.id == *lookup.held.id()) {
                 let record = isolate.keep(record, None);
                 return lookup.with_record(isolate, record, now).map(Credential::Known);
             }
         }
-        let ask = read_from_object(&lookup.key.id, &lookup.key.id);
+        let ask = read_from_object(lookup.held.id(), lookup.held.id());
         Ok(Credential::AskObject(ask, AwaitRecord { lookup, moved: false }))
     }
 }
@@ -158,12 +167,12 @@ impl AwaitRecord {
     ) -> Next<Credential> {
         let Self { lookup, moved } = self;
         match reply(supplied) {
-            Some(FamilyReply::Record { record }) if record.id == lookup.key.id => {
+            Some(FamilyReply::Record { record }) if record.id == *lookup.held.id() => {
                 let record = isolate.keep(*record, Some(now));
                 lookup.with_record(isolate, record, now).map(Credential::Known)
             }
             Some(FamilyReply::Moved { family }) if !moved => {
-                let ask = read_from_object(&family, &lookup.key.id);
+                let ask = read_from_object(&family, lookup.held.id());
                 Ok(Credential::AskObject(ask, Self { lookup, moved: true }))
             }
             Some(FamilyReply::Unknown) => Err(failed(lookup.walk, isolate, Code::KeyInvalid, now)),
@@ -173,30 +182,89 @@ impl AwaitRecord {
 }
 
 impl Lookup {
-    /// The record is the key's: does the caller hold its secret?
+    /// The record is the key's: does the caller hold its secret, or a token of it?
     fn with_record(
         self,
         isolate: &mut Isolate,
         record: Rc<KeyRecord>,
         now: UnixMillis,
     ) -> Next<Known> {
-        let Self { mut walk, undeclared, key } = self;
-        let policy = &walk.gate.policy;
-        let own = record.environment == policy.environment.name && record.kind == key.prefix.kind;
-        if !own || !walk.gate.trust.verify(&key, &record.digest) {
+        let Self { mut walk, undeclared, held } = self;
+        let (policy, trust) = (&walk.gate.policy, &walk.gate.trust);
+        let holds = match &held {
+            Held::Key(key) => record.kind == key.prefix.kind && trust.verify(key, &record.digest),
+            Held::Token(_) => matches!(record.kind, KeyKind::Sk | KeyKind::Rk),
+        };
+        if !holds || record.environment != policy.environment.name {
+            walk.note_wrong_secret(&record);
             if let Some(wait) = isolate.failures_spent(&walk, now) {
                 return Err(walk.refuse(Step::Credential, too_many(wait)));
             }
             return Err(failed(walk, isolate, Code::KeyInvalid, now));
         }
         walk.set_tenant_params(&record.tenant);
-        walk.rehash = walk.gate.trust.rehash(&key, &record.digest);
+        // A token says nothing of the secret, so nothing new can be kept of it.
+        walk.rehash = match &held {
+            Held::Key(key) => walk.gate.trust.rehash(key, &record.digest),
+            Held::Token(_) => None,
+        };
         walk.key = Some((record.id.clone(), record.tenant.clone()));
-        walk.passed(Step::Credential, |_| {
-            format!("{} key {} of tenant {}", record.kind.as_str(), record.id, record.tenant)
+        walk.passed(Step::Credential, |walk| {
+            let what = if walk.token.is_some() { "token of " } else { "" };
+            let KeyRecord { kind, id, tenant, .. } = &*record;
+            format!("{what}{} key {id} of tenant {tenant}", kind.as_str())
         });
         Ok(Known { walk, undeclared, record, corrected: false })
     }
+}
+
+/// What can be told of a credential by looking at it. None was sent: nothing. A token's claims are
+/// the walk's from here on.
+fn look(walk: &mut Walk, presented: Presented) -> Result<Option<Held>, Code> {
+    let gate = Rc::clone(&walk.gate);
+    let belongs = |brand: &str, environment: KeyEnvironment| {
+        if brand != gate.policy.gate.key_brand {
+            return Err(Code::KeyInvalid);
+        }
+        let here = environment == gate.policy.environment.class;
+        if here { Ok(()) } else { Err(Code::WrongEnvironment) }
+    };
+    match presented {
+        Presented::Nothing => Ok(None),
+        Presented::NoKey(_) => Err(Code::KeyInvalid),
+        Presented::Key(key) => {
+            belongs(&key.prefix.brand, key.prefix.environment)?;
+            if key.prefix.kind == KeyKind::Ak {
+                return Err(Code::WrongKind);
+            }
+            let made = gate.trust.made(&key.prefix, &key.id);
+            if made { Ok(Some(Held::Key(key))) } else { Err(Code::KeyInvalid) }
+        }
+        Presented::Token(token) => {
+            belongs(&token.brand, token.environment)?;
+            if !gate.trust.is_genuine(&token) {
+                return Err(Code::KeyInvalid);
+            }
+            walk.token = Some(token.claims);
+            Ok(Some(Held::Token(token.id)))
+        }
+    }
+}
+
+/// A token past its end is told so by its own text: step 7 without a look at its key.
+fn expired(
+    mut walk: Walk,
+    isolate: &mut Isolate,
+    id: &KeyId,
+    now: UnixMillis,
+) -> Box<super::Refused> {
+    walk.key = isolate.record(id).map(|record| (id.clone(), record.tenant.clone()));
+    walk.passed(Step::Credential, |_| format!("token of key {id}"));
+    if let Some(wait) = isolate.refusals_spent(&walk, id, now) {
+        return walk.refuse(Step::KeyState, too_many(wait));
+    }
+    isolate.spend_refusal(&walk, id, now);
+    walk.refuse(Step::KeyState, Code::TokenExpired)
 }
 
 /// A presented credential that failed: it costs the address some of its budget.

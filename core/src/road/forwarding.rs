@@ -18,6 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::request::{Head, encode_segment};
 use crate::text::Secret;
 use crate::time::{Millis, UnixMillis};
+use crate::usage::Sample;
 
 /// An admitted request, ready for its upstream. Can be made of an [`Admitted`] alone.
 #[derive(Debug)]
@@ -246,6 +247,11 @@ impl Relayed {
     /// The request's log line; `now` is when the answer's head leaves.
     pub fn log(&self, took: Millis, now: UnixMillis) -> LogLine {
         self.walk.log_line(self.status, None, now).upstream(took)
+    }
+
+    /// The request as it is counted; `now` is when the answer's head leaves.
+    pub fn sample(&self, now: UnixMillis) -> Sample<'_> {
+        self.walk.sample(self.status, None, now)
     }
 }
 

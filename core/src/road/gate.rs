@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::forward::{LeakGuard, MIN_SECRET};
-use crate::key::{Digest, IdSecret, Key, KeyId, KeyPrefix, Peppers};
+use crate::key::{Claims, Digest, IdSecret, Key, KeyId, KeyPrefix, Peppers, TOKEN_RANDOM, Token};
 use crate::policy::{Credential, LeakGuardMode, Policy, Upstream};
 use crate::text::Secret;
 
@@ -39,6 +39,31 @@ impl Trust {
     pub fn verify(&self, key: &Key, digest: &Digest) -> bool {
         match self {
             Self::Secrets { peppers, .. } => peppers.verify(key, digest),
+            Self::Assumed => true,
+        }
+    }
+
+    /// A token of the key with this prefix and id; None when its scopes are too many for one.
+    pub fn issue(
+        &self,
+        prefix: &KeyPrefix,
+        id: &KeyId,
+        claims: &Claims,
+        random: [u8; TOKEN_RANDOM],
+    ) -> Option<Secret> {
+        match self {
+            Self::Secrets { peppers, ids } => {
+                let place = (prefix.brand.as_str(), prefix.environment);
+                Token::issue((peppers, ids), place, id, claims, random)
+            }
+            Self::Assumed => None,
+        }
+    }
+
+    /// True when the gate made this token. Whether its key still stands is another question.
+    pub fn is_genuine(&self, token: &Token) -> bool {
+        match self {
+            Self::Secrets { peppers, ids } => token.is_genuine(peppers, ids),
             Self::Assumed => true,
         }
     }

@@ -29,6 +29,7 @@ pub mod origin;
 pub mod permit;
 mod refusal;
 mod shelf;
+mod usage;
 mod walk;
 
 pub use gate::{Fault, Gate, Trust};

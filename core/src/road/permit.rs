@@ -49,6 +49,7 @@ impl Known {
     /// Steps 7 to 9.
     pub(super) fn permit(mut self, isolate: &mut Isolate, now: UnixMillis) -> Next<Permit> {
         self.walk.would_refuse.clear();
+        self.record = narrowed(&self.walk, self.record);
         let Err((step, problem)) = check(&mut self.walk, &self.record, now) else {
             let Self { walk, undeclared, record, corrected } = self;
             let caller = Walk::caller_of(&record);
@@ -90,9 +91,23 @@ impl AwaitConfirmation {
     }
 }
 
+/// The record as it counts for this request: a token may do what it and its key both may, from
+/// here to what the upstream is told.
+fn narrowed(walk: &Walk, record: Rc<KeyRecord>) -> Rc<KeyRecord> {
+    let Some(token) = &walk.token else { return record };
+    let scopes = token.narrow(&record.scopes);
+    if scopes == record.scopes {
+        return record;
+    }
+    Rc::new(KeyRecord { scopes, ..(*record).clone() })
+}
+
 /// The first of steps 7 to 9 that refuses.
 fn check(walk: &mut Walk, record: &KeyRecord, now: UnixMillis) -> Result<(), (Step, Problem)> {
     state(record, now).map_err(|problem| (Step::KeyState, problem))?;
+    if walk.token.as_ref().is_some_and(|token| token.is_expired(now)) {
+        return Err((Step::KeyState, Code::TokenExpired.into()));
+    }
     walk.passed(Step::KeyState, |_| format!("active, version {}", record.version));
     place(walk, record, now).map_err(|problem| (Step::KeyUse, problem))?;
     scope(walk, record, now).map_err(|problem| (Step::Scope, problem))
@@ -103,6 +118,10 @@ pub(crate) fn state(record: &KeyRecord, now: UnixMillis) -> Result<(), Problem> 
     let code = match record.state {
         KeyState::Revoked => Code::KeyRevoked,
         KeyState::Disabled => Code::KeyDisabled,
+        KeyState::Active if record.suspended => {
+            let detail = "The key's tenant is suspended: its keys work again when it goes on.";
+            return Err(Problem::new(Code::KeyDisabled).detail(detail));
+        }
         KeyState::Active if record.is_expired(now) => Code::KeyExpired,
         KeyState::Active => return Ok(()),
     };

@@ -6,6 +6,7 @@ use crate::header::name;
 use crate::policy::HostKind;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
 use crate::time::UnixMillis;
+use crate::usage::Sample;
 
 /// One year (SPEC section 10), in seconds.
 pub(crate) const HSTS: &str = "max-age=31536000";
@@ -43,6 +44,11 @@ impl Answer {
     /// The request's log line; `now` is when the answer leaves.
     pub fn log(&self, now: UnixMillis) -> LogLine {
         self.walk.log_line(self.status, self.code, now)
+    }
+
+    /// The request as it is counted; `now` is when the answer leaves.
+    pub fn sample(&self, now: UnixMillis) -> Sample<'_> {
+        self.walk.sample(self.status, self.code, now)
     }
 
     /// The steps that were walked, for `explain`.

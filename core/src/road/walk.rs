@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::usage::Noted;
 use super::{Gate, Record};
-use crate::key::{Digest, KeyId, find_key};
+use crate::key::{Claims, Digest, KeyId, find_key};
 use crate::policy::{Route, TenantPlace};
 use crate::problem::Code;
 use crate::request::{Entropy, RequestId, RequestUrl};
@@ -112,6 +113,9 @@ pub(crate) struct Walk {
     pub(super) key: Option<(KeyId, String)>,
     /// The digest that the presented key moves to, when it is kept under an older pepper.
     pub(super) rehash: Option<Digest>,
+    /// What the token says that was presented in the key's place.
+    pub(super) token: Option<Claims>,
+    pub(super) usage: Noted,
     notes: Option<Vec<Note>>,
 }
 
@@ -150,6 +154,8 @@ impl Walk {
             would_refuse: Vec::new(),
             key: None,
             rehash: None,
+            token: None,
+            usage: Noted::default(),
             notes: (record == Record::Steps).then(Vec::new),
         };
         walk.passed(Step::RequestId, |walk| walk.id.to_string());

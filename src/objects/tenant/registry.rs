@@ -1,36 +1,77 @@
-//! The registry of one tenant's keys, or of all: for lists, filters and the index of origins. It
-//! follows from the families' outboxes and may be behind them; it decides nothing.
+//! The registry of a tenant's keys: for lists, filters and the index of origins. It follows from the
+//! families' outboxes and may be behind them; it decides nothing.
 
 use serde::Serialize;
 use tollgate_core::key::{KeyId, KeyKind, KeyState};
 use tollgate_core::manage::{
-    Cursor, Entry, Found, ListQuery, ListedState, Origins, Page, RegistryRequest, Store as Counts,
+    Cursor, Entry, Found, ListQuery, ListedState, Origins, Page, Store as Counts,
 };
 use tollgate_core::origin::{OriginPattern, SingleLabels};
 use tollgate_core::road::Fault;
-use tollgate_core::road::origin::ORIGINS_MESSAGE;
 use tollgate_core::time::UnixMillis;
-use wasm_bindgen::prelude::*;
-use worker::{DurableObject, Env, Request, Response, SqlStorageValue, State, durable_object};
+use worker::SqlStorageValue;
 
-use super::store::{Row, Store, damaged, one_count, one_text, refuse};
-use crate::gate::now;
+use super::super::store::{Row, Upgrade, damaged, one_count, one_text};
+use super::TenantObject;
 
-/// `view` is what is shown of the key; the other columns are what is looked for in it.
-const SCHEMA: &str = "
+/// `view` is what is shown of the key; the other columns are what is looked for in it. The two
+/// indexes for pages hold all that a list can be narrowed to, in the order of the list, so that the
+/// keys of a page are found without reading any other; `entry_live` is for counting.
+pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS entry (
         id TEXT PRIMARY KEY, family TEXT NOT NULL, tenant TEXT NOT NULL, kind TEXT NOT NULL,
         owner TEXT, tags TEXT NOT NULL, origins TEXT NOT NULL, any_origin INTEGER NOT NULL,
         state TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
-        version INTEGER NOT NULL, pepper INTEGER NOT NULL, view TEXT NOT NULL
+        version INTEGER NOT NULL, pepper INTEGER NOT NULL, view TEXT NOT NULL,
+        last_used_at INTEGER
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS entry_order ON entry (created_at DESC, id DESC);
-    CREATE INDEX IF NOT EXISTS entry_tenant ON entry (tenant, created_at DESC, id DESC);
-    CREATE INDEX IF NOT EXISTS entry_kind ON entry (kind, state, expires_at);";
+    CREATE INDEX IF NOT EXISTS entry_page ON entry
+        (created_at DESC, id DESC, kind, state, owner, expires_at, last_used_at);
+    CREATE INDEX IF NOT EXISTS entry_tenant_page ON entry
+        (tenant, created_at DESC, id DESC, kind, state, owner, expires_at, last_used_at);
+    CREATE INDEX IF NOT EXISTS entry_owner ON entry (owner, created_at DESC, id DESC);
+    CREATE INDEX IF NOT EXISTS entry_live ON entry (tenant, state, expires_at);
+    CREATE INDEX IF NOT EXISTS entry_kind ON entry (kind, state, expires_at);
+    CREATE INDEX IF NOT EXISTS entry_family ON entry (family);
+    CREATE TABLE IF NOT EXISTS tag (
+        tag TEXT NOT NULL, created_at INTEGER NOT NULL, id TEXT NOT NULL,
+        PRIMARY KEY (tag, created_at DESC, id DESC)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS tag_of ON tag (id);";
 
-/// An older version of a key does not replace a newer one, so each event may come twice and late.
+/// From the tables of the first version.
+pub(super) const UPGRADES: &[Upgrade] = &[
+    Upgrade {
+        when: "SELECT 1 FROM sqlite_master WHERE name = 'entry' AND sql NOT LIKE '%last_used_at%'",
+        then: "ALTER TABLE entry ADD COLUMN last_used_at INTEGER;
+               DROP INDEX IF EXISTS entry_order; DROP INDEX IF EXISTS entry_tenant",
+    },
+    Upgrade {
+        when: "SELECT 1 FROM sqlite_master WHERE name = 'entry'
+               AND NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'tag')",
+        then: "CREATE TABLE tag (
+                   tag TEXT NOT NULL, created_at INTEGER NOT NULL, id TEXT NOT NULL,
+                   PRIMARY KEY (tag, created_at DESC, id DESC)
+               ) WITHOUT ROWID;
+               INSERT OR IGNORE INTO tag SELECT tag.value, entry.created_at, entry.id
+               FROM entry, json_each(entry.tags) AS tag",
+    },
+    super::tenants::UPGRADE,
+];
+
+/// The tags of a key that has none.
+const NO_TAGS: &str = "[]";
+
+/// An older version of a key does not replace a newer one, so each event may come twice and late. Of
+/// a key that is new here its use may have been told before.
 const APPLY: &str = "
-    INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO entry (
+        id, family, tenant, kind, owner, tags, origins, any_origin, state,
+        created_at, expires_at, version, pepper, view, last_used_at
+    ) VALUES (
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+        (SELECT last_at FROM usage_key WHERE name = ?1)
+    )
     ON CONFLICT (id) DO UPDATE SET
         family = excluded.family, tenant = excluded.tenant, kind = excluded.kind,
         owner = excluded.owner, tags = excluded.tags, origins = excluded.origins,
@@ -39,51 +80,21 @@ const APPLY: &str = "
         version = excluded.version, pepper = excluded.pepper, view = excluded.view
     WHERE excluded.version > entry.version";
 
-/// The keys of one tenant, or of all.
-#[durable_object(fetch)]
-#[derive(Debug)]
-pub struct TenantObject {
-    store: Store,
-}
-
-impl DurableObject for TenantObject {
-    fn new(state: State, _: Env) -> Self {
-        Self { store: Store::new(state, SCHEMA) }
-    }
-
-    async fn fetch(&self, _: Request) -> worker::Result<Response> {
-        Response::error("objects are called by their methods", 404)
-    }
-}
-
-#[wasm_bindgen]
 impl TenantObject {
-    /// Answers a [`RegistryRequest`], both as JSON.
-    ///
-    /// # Errors
-    /// When the request makes no sense, or storage fails.
-    pub fn call(&self, message: &str) -> Result<String, JsValue> {
-        self.answer(message).map_err(|fault| refuse("tenant", &fault))
-    }
-}
-
-impl TenantObject {
-    fn answer(&self, message: &str) -> Result<String, Fault> {
-        let now = now();
-        if message == ORIGINS_MESSAGE {
-            return json(&self.origins(now)?);
+    /// Takes a key as it is now, unless a newer version of it is here.
+    pub(super) fn apply(&self, entry: Entry, now: UnixMillis) -> Result<(), Fault> {
+        let id: SqlStorageValue = entry.id.clone().into();
+        let known = self.store.rows("SELECT version FROM entry WHERE id = ?", vec![id.clone()])?;
+        let known = known.into_iter().next().map(|row| one_count(row).ok_or_else(damaged));
+        let known = known.transpose()?;
+        if known.is_some_and(|known| known >= entry.version) {
+            return Ok(());
         }
-        match serde_json::from_str(message).map_err(|error| Fault(error.to_string()))? {
-            RegistryRequest::Apply(entries) => {
-                entries.into_iter().try_for_each(|entry| self.apply(entry))?;
-                Ok("{}".to_owned())
-            }
-            RegistryRequest::List(query) => self.list(&query, now),
-            RegistryRequest::Counts { pepper } => json(&self.counts(pepper, now)?),
+        if known.is_none() {
+            self.born(&entry.tenant, entry.created_at.min(now))?;
         }
-    }
-
-    fn apply(&self, entry: Entry) -> Result<(), Fault> {
+        let created_at = instant(entry.created_at);
+        let tags = entry.tags.clone();
         let values = vec![
             entry.id.into(),
             entry.family.into(),
@@ -94,20 +105,54 @@ impl TenantObject {
             entry.origins.into(),
             integer(u64::from(entry.allow_any_origin)),
             state_name(entry.state).into(),
-            instant(entry.created_at),
+            created_at.clone(),
             instant(entry.expires_at),
             integer(entry.version),
             integer(u64::from(entry.pepper)),
             entry.view.into(),
         ];
-        self.store.write(APPLY, values)
+        self.store.write(APPLY, values)?;
+        if known.is_some() {
+            self.store.write("DELETE FROM tag WHERE id = ?", vec![id.clone()])?;
+        }
+        if tags == NO_TAGS {
+            return Ok(());
+        }
+        let tagged = "INSERT OR IGNORE INTO tag SELECT value, ?, ? FROM json_each(?)";
+        self.store.write(tagged, vec![created_at, id, tags.into()])
     }
 
-    fn list(&self, query: &ListQuery, now: UnixMillis) -> Result<String, Fault> {
+    /// The key was used. May come late and in any order. False for one that is not here.
+    pub(super) fn used(&self, key: &str, at: UnixMillis) -> Result<bool, Fault> {
+        self.store.write(
+            "UPDATE entry SET last_used_at = ?1 \
+             WHERE id = ?2 AND coalesce(last_used_at, 0) < ?1",
+            vec![instant(at), key.into()],
+        )?;
+        let known = "SELECT 1 FROM entry WHERE id = ?";
+        Ok(!self.store.rows(known, vec![key.into()])?.is_empty())
+    }
+
+    pub(super) fn list(&self, query: &ListQuery, now: UnixMillis) -> Result<String, Fault> {
         let mut filter = Filter::default();
+        // Whatever a list is narrowed by comes out of one index, in the order of the list.
+        let from = if let Some(tag) = &query.tag {
+            filter.and("tag.tag = ?", [tag.as_str().into()]);
+            "tag CROSS JOIN entry ON entry.id = tag.id"
+        } else if query.tenant.is_some() {
+            "entry INDEXED BY entry_tenant_page"
+        } else if query.owner.is_some() {
+            "entry INDEXED BY entry_owner"
+        } else {
+            "entry INDEXED BY entry_page"
+        };
+        let ordered = if query.tag.is_some() { "tag" } else { "entry" };
         if let Some(cursor) = &query.cursor {
             let values = [instant(cursor.created_at), cursor.id.as_str().into()];
-            filter.and("(created_at, id) < (?, ?)", values);
+            match ordered {
+                "tag" => filter.and("(tag.created_at, tag.id) < (?, ?)", values),
+                _ => filter.and("(entry.created_at, entry.id) < (?, ?)", values),
+            }
         }
         if let Some(tenant) = &query.tenant {
             filter.and("tenant = ?", [tenant.as_str().into()]);
@@ -118,9 +163,9 @@ impl TenantObject {
         if let Some(kind) = query.kind {
             filter.and("kind = ?", [kind.as_str().into()]);
         }
-        if let Some(tag) = &query.tag {
-            let held = "EXISTS (SELECT 1 FROM json_each(entry.tags) AS tag WHERE tag.value = ?)";
-            filter.and(held, [tag.as_str().into()]);
+        if let Some(since) = query.unused_since {
+            // One that was never used counts from its making.
+            filter.and("coalesce(last_used_at, entry.created_at) < ?", [instant(since)]);
         }
         // As `KeyView::state_at` tells it.
         match query.state {
@@ -139,8 +184,10 @@ impl TenantObject {
         let Filter { conditions, mut values } = filter;
         values.push(integer(Page::wanted(query)));
         let statement = format!(
-            "SELECT created_at, id, view FROM entry WHERE {conditions} \
-             ORDER BY created_at DESC, id DESC LIMIT ?"
+            "SELECT created_at, id, view, last_used_at FROM entry WHERE id IN (\
+                 SELECT entry.id FROM {from} WHERE {conditions} \
+                 ORDER BY {ordered}.created_at DESC, {ordered}.id DESC LIMIT ?\
+             ) ORDER BY created_at DESC, id DESC"
         );
         let rows = self.store.rows(&statement, values)?;
         let found = rows.into_iter().map(|row| found(row).ok_or_else(damaged));
@@ -148,8 +195,9 @@ impl TenantObject {
         Page::write(&found, query).map_err(|error| Fault(error.to_string()))
     }
 
-    fn origins(&self, now: UnixMillis) -> Result<Origins, Fault> {
-        let live = "kind = 'pk' AND state = 'active' AND expires_at > ?";
+    pub(super) fn origins(&self, now: UnixMillis) -> Result<Origins, Fault> {
+        let live = "kind = 'pk' AND state = 'active' AND expires_at > ? \
+                    AND json_extract(view, '$.suspended') IS NULL";
         let statement = format!(
             "SELECT DISTINCT origin.value FROM entry, json_each(entry.origins) AS origin WHERE {live}"
         );
@@ -163,7 +211,7 @@ impl TenantObject {
         Ok(Origins { origins, any })
     }
 
-    fn counts(&self, pepper: u32, now: UnixMillis) -> Result<Counts, Fault> {
+    pub(super) fn counts(&self, pepper: u32, now: UnixMillis) -> Result<Counts, Fault> {
         let count = |condition: &str, value: SqlStorageValue| {
             let statement = format!(
                 "SELECT count(*) FROM entry \
@@ -180,9 +228,9 @@ impl TenantObject {
 }
 
 /// Conditions that all have to hold, and the values in them.
-struct Filter {
-    conditions: String,
-    values: Vec<SqlStorageValue>,
+pub(super) struct Filter {
+    pub(super) conditions: String,
+    pub(super) values: Vec<SqlStorageValue>,
 }
 
 impl Default for Filter {
@@ -193,7 +241,11 @@ impl Default for Filter {
 
 impl Filter {
     /// `condition` is a text of this file, never one of a caller.
-    fn and<const N: usize>(&mut self, condition: &'static str, values: [SqlStorageValue; N]) {
+    pub(super) fn and<const N: usize>(
+        &mut self,
+        condition: &'static str,
+        values: [SqlStorageValue; N],
+    ) {
         self.conditions.push_str(" AND ");
         self.conditions.push_str(condition);
         self.values.extend(values);
@@ -202,11 +254,16 @@ impl Filter {
 
 fn found(row: Row) -> Option<Found> {
     use SqlStorageValue::{Integer, String};
-    let Ok([Integer(created_at), String(id), String(view)]) = <[_; 3]>::try_from(row) else {
+    let Ok([Integer(created_at), String(id), String(view), used]) = <[_; 4]>::try_from(row) else {
         return None;
     };
-    let created_at = UnixMillis::from_millis(created_at.try_into().ok()?);
-    Some(Found { at: Cursor { created_at, id: KeyId::parse(&id).ok()? }, view })
+    let at = |millis: i64| Some(UnixMillis::from_millis(millis.try_into().ok()?));
+    let last_used_at = match used {
+        Integer(used) => Some(at(used)?),
+        _ => None,
+    };
+    let at = Cursor { created_at: at(created_at)?, id: KeyId::parse(&id).ok()? };
+    Some(Found { at, view, last_used_at })
 }
 
 const fn state_name(state: KeyState) -> &'static str {
@@ -217,16 +274,16 @@ const fn state_name(state: KeyState) -> &'static str {
     }
 }
 
-fn instant(at: UnixMillis) -> SqlStorageValue {
+pub(super) fn instant(at: UnixMillis) -> SqlStorageValue {
     integer(at.as_millis())
 }
 
 /// Beyond what JavaScript's numbers hold, the largest that they do.
-fn integer(number: u64) -> SqlStorageValue {
+pub(super) fn integer(number: u64) -> SqlStorageValue {
     const MAX_SAFE: i64 = (1 << 53) - 1;
     SqlStorageValue::Integer(i64::try_from(number).unwrap_or(MAX_SAFE).min(MAX_SAFE))
 }
 
-fn json(value: &impl Serialize) -> Result<String, Fault> {
+pub(super) fn json(value: &impl Serialize) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| Fault(error.to_string()))
 }

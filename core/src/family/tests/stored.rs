@@ -1,6 +1,9 @@
 //! The family as rows and as JSON.
 
+use serde_json::Value;
+
 use super::*;
+use crate::audit::Draft;
 
 #[test]
 fn what_is_stored_brings_the_family_back() {
@@ -31,6 +34,8 @@ fn what_is_stored_brings_the_family_back() {
             "outbox/00000000000000000001",
             "outbox/00000000000000000002",
             "outbox/00000000000000000003",
+            "tally/1800000000/AAAAAAAAAAAAAAA1",
+            "tally/1800000000/AAAAAAAAAAAAAAA2",
             "window/default:60:",
         ]
     );
@@ -97,6 +102,75 @@ fn an_event_says_who_did_what_and_nothing_of_the_secret() {
 }
 
 #[test]
+fn an_event_goes_into_the_audit_with_what_belongs_to_it() {
+    let mut state = FamilyState::default();
+    let patch = json!({ "name": "secret plan", "expires_at": at(9 * HOUR) });
+    let grace = Millis::hours(1);
+    let end = at(YEAR.as_millis()).to_rfc3339();
+    let grace_end = at(7_000 + HOUR).to_rfc3339();
+    for (request, kind, expected) in [
+        (create(), "key.created", json!({ "kind": "sk", "expires_at": end })),
+        (update(FIRST, 1, json!({ "name": "x" })), "key.updated", json!({})),
+        (disable(FIRST), "key.disabled", json!({})),
+        (enable(FIRST), "key.enabled", json!({})),
+        (change(Change::Suspend { id: id(FIRST) }), "key.suspended", json!({})),
+        (change(Change::Resume { id: id(FIRST) }), "key.resumed", json!({})),
+        (
+            change(Change::Rehash { id: id(FIRST), digest: digest(2, "x") }),
+            "key.rehashed",
+            json!({ "pepper": 2 }),
+        ),
+        (
+            rotate(FIRST, SECOND, grace),
+            "key.rotated",
+            json!({ "successor": SECOND, "grace_ends_at": grace_end }),
+        ),
+        (end_grace(FIRST), "key.grace_ended", json!({ "successor": SECOND })),
+        (
+            update(SECOND, 1, patch),
+            "key.updated",
+            json!({ "expires_at": at(9 * HOUR).to_rfc3339() }),
+        ),
+        (revoke(SECOND, false), "key.revoked", json!({})),
+    ] {
+        let (_, writes) = state.apply(request, at(state.seq * 1_000));
+        let events = writes.iter().filter_map(|write| match write {
+            Write::Outbox(event) => Some(event),
+            _ => None,
+        });
+        let event = events.clone().next().unwrap();
+        let draft = Draft::from(&**event);
+        assert_eq!(draft.kind, kind);
+        assert_eq!(Value::Object(draft.detail), expected, "{kind}");
+        assert_eq!(draft.once, Some(format!("{FIRST}/{}", event.seq)));
+        assert_eq!((draft.at, draft.tenant.as_str()), (event.at, "acme"), "{kind}");
+        assert_eq!(draft.key, Some(event.key.id.to_string()), "{kind}");
+    }
+    let asked = FamilyRequest::Change {
+        actor: "AAAAAAAAAAAAAAA9".to_owned(),
+        request_id: Some("r".to_owned()),
+        address: Some("192.0.2.1".to_owned()),
+        change: Change::Revoke { id: id(FIRST), whole_family: false },
+    };
+    let (_, writes) = state.apply(asked, at(60_000));
+    let Some(Write::Outbox(event)) = writes.get(1) else { panic!("{writes:?}") };
+    let Draft { actor, request_id, address, fields, .. } = Draft::from(&**event);
+    assert_eq!(actor, "AAAAAAAAAAAAAAA9");
+    assert_eq!((request_id.as_deref(), address.as_deref()), (Some("r"), Some("192.0.2.1")));
+    assert!(fields.is_empty());
+}
+
+#[test]
+fn an_event_of_an_older_gate_is_read() {
+    let mut state = FamilyState::default();
+    let (_, writes) = state.apply(create(), at(0));
+    let Some(Write::Outbox(event)) = writes.get(1) else { panic!("{writes:?}") };
+    let text = serde_json::to_string(event).unwrap();
+    assert!(!text.contains("request_id") && !text.contains("days"), "{text}");
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), **event);
+}
+
+#[test]
 fn a_patch_tells_null_from_absent_and_knows_its_fields() {
     let patch = |text: &str| serde_json::from_str::<KeyPatch>(text);
     assert_eq!(patch("{}").unwrap(), KeyPatch::default());
@@ -128,6 +202,14 @@ fn requests_and_replies_go_over_the_wire() {
         enable(FIRST),
         revoke(FIRST, true),
         change(Change::Rehash { id: id(FIRST), digest: digest(2, "x") }),
+        change(Change::Suspend { id: id(FIRST) }),
+        change(Change::Resume { id: id(FIRST) }),
+        FamilyRequest::Change {
+            actor: "root".to_owned(),
+            request_id: Some("r".to_owned()),
+            address: Some("192.0.2.1".to_owned()),
+            change: Change::Suspend { id: id(FIRST) },
+        },
     ];
     for request in requests {
         let text = serde_json::to_string(&request).unwrap();

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::manage::tests::{body, made, made_by};
+use crate::people::SessionKind;
 
 /// Admin keys: of acme with everything, of acme for writing, bound to addresses, of everyone.
 fn admin(with: serde_json::Value) -> Caller {
@@ -27,27 +28,44 @@ fn a_root_token_has_32_bytes_or_is_none() {
 fn a_call_takes_its_scope() {
     let reader = admin(json!({}));
     let writer = admin(json!({ "scopes": ["keys:write"], "addresses": ["192.0.2.7"] }));
-    let session = admin(json!({ "scopes": ["keys:read", "keys:write"] }));
-    for (caller, rights, passes) in [
-        (&Caller::Root, &[Right::AdminKeys][..], true),
-        (&reader, &[Right::ReadKeys], true),
-        (&reader, &[Right::WriteKeys], false),
-        (&writer, &[Right::WriteKeys], true),
-        (&writer, &[Right::ReadKeys], false),
-        (&writer, &[Right::AdminKeys], false),
-        (&writer, &[Right::WriteKeys, Right::AdminKeys], true),
-        (&session, &[Right::ReadKeys], true),
-        (&session, &[Right::WriteKeys], false),
+    let person = admin(json!({ "scopes": ["keys:read", "keys:write"] }));
+    let session = |of: &Caller, second_factor| in_session(of, second_factor);
+    let (weak, strong) = (session(&person, false), session(&person, true));
+    let (lower, second) = (Some(Code::InsufficientScope), Some(Code::SecondFactorRequired));
+    for (caller, rights, refused) in [
+        (&Caller::Root, &[Right::AdminKeys][..], None),
+        (&reader, &[], None),
+        (&reader, &[Right::ReadKeys], None),
+        (&reader, &[Right::WriteKeys], lower),
+        (&writer, &[Right::WriteKeys], None),
+        (&writer, &[Right::ReadKeys], lower),
+        (&writer, &[Right::AdminKeys], lower),
+        (&writer, &[Right::WriteKeys, Right::AdminKeys], None),
+        (&person, &[], None),
+        (&person, &[Right::ReadKeys], None),
+        (&person, &[Right::WriteKeys], second),
+        (&person, &[Right::AdminKeys], lower),
+        (&weak, &[Right::ReadKeys], None),
+        (&weak, &[Right::WriteKeys], second),
+        (&strong, &[Right::ReadKeys], None),
+        (&strong, &[Right::WriteKeys], None),
+        (&strong, &[Right::AdminKeys], lower),
+        (&session(&writer, false), &[Right::WriteKeys], None),
     ] {
-        let answer = caller.require(rights);
-        assert_eq!(answer.is_ok(), passes, "{} {rights:?}", caller.name());
-        if let Err(problem) = answer {
-            assert_eq!(problem.code, Code::InsufficientScope);
-            assert!(!problem.required_scopes.is_empty());
-        }
+        let answer = caller.require(rights).err();
+        let code = answer.as_ref().map(|problem| problem.code);
+        assert_eq!(code, refused, "{caller:?} {rights:?}");
+        let scopes = answer.map_or(0, |problem| problem.required_scopes.len());
+        assert_eq!(scopes > 0, refused == lower, "{rights:?}");
     }
-    let problem = session.require(&[Right::WriteKeys]).unwrap_err();
-    assert!(problem.detail.contains("second factor"), "{}", problem.detail);
+}
+
+/// The holder of a key, from a session of it.
+fn in_session(of: &Caller, second_factor: bool) -> Caller {
+    let record = Box::new(of.key().unwrap().clone());
+    let session =
+        SessionView { kind: SessionKind::Console, expires_at: record.expires_at, second_factor };
+    Caller::Session { record, session }
 }
 
 #[test]
@@ -73,11 +91,13 @@ fn another_tenants_key_does_not_exist() {
 #[test]
 fn an_admin_key_never_changes_itself_or_its_rotations() {
     let caller = full();
-    let Caller::Key(own) = &caller else { panic!("a key") };
+    let own = caller.key().unwrap();
     let mut successor = own.clone();
     successor.id = made(&body("sk", json!({ "name": "other" }))).record.id;
     for key in [own, &successor] {
         assert_eq!(caller.may_change(key).unwrap_err().code, Code::NotGrantable);
+        let session = in_session(&caller, true);
+        assert_eq!(session.may_change(key).unwrap_err().code, Code::NotGrantable);
     }
     let sister = made(&body("ak", json!({ "name": "sister" }))).record;
     assert_eq!(caller.may_change(&sister), Ok(()));

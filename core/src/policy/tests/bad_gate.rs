@@ -127,6 +127,142 @@ fn the_gate() {
     ]);
 }
 
+/// The tag of an Access application.
+const AUDIENCE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+#[test]
+fn services_that_the_gate_believes() {
+    let access = |team: &str| json!({"team": team, "audience": AUDIENCE});
+    judge(&[
+        (
+            "nothing is known of it",
+            &[("gate.access", json!({})), ("gate.leak_intake", json!({}))],
+            &[
+                ("gate.access.team", "is missing"),
+                ("gate.access.audience", "is missing"),
+                ("gate.leak_intake.keys", "is missing"),
+            ],
+        ),
+        (
+            "the team's whole address, which another host could stand for",
+            &[("gate.access", access("https://acme.cloudflareaccess.com"))],
+            &[(
+                "gate.access.team",
+                "\"https://acme.cloudflareaccess.com\" is not http on this very machine",
+            )],
+        ),
+        (
+            "a team with a dot",
+            &[("gate.access", access("evil.example/"))],
+            &[("gate.access.team", "\"evil.example/\" is not the name of a team")],
+        ),
+        (
+            "an audience in capitals",
+            &[("gate.access", json!({"team": "acme", "audience": AUDIENCE.to_uppercase()}))],
+            &[(
+                "gate.access.audience",
+                "must be the application's audience tag: 64 digits and a to f",
+            )],
+        ),
+        (
+            "this machine, in production",
+            &[
+                ("gate.access", access("http://127.0.0.1:9090")),
+                ("gate.leak_intake.keys", json!("http://127.0.0.1:9090/keys")),
+            ],
+            &[
+                ("gate.access", "not in production: its tokens would be made on this very machine"),
+                ("gate.leak_intake", "not in production: anybody could change its keys"),
+            ],
+        ),
+        (
+            "this machine, in development only",
+            &[
+                ("environment.dev.gate.access", access("http://127.0.0.1:9090")),
+                ("environment.dev.gate.leak_intake.keys", json!("http://[::1]:9090/keys")),
+            ],
+            &[],
+        ),
+        (
+            "another machine in the clear, anywhere",
+            &[
+                ("environment.dev.gate.access", access("http://192.0.2.1:9090")),
+                ("environment.dev.gate.leak_intake.keys", json!("http://keys.example/keys")),
+            ],
+            &[
+                (
+                    "environment.dev.gate.access.team",
+                    "\"http://192.0.2.1:9090\" is not http on this very machine",
+                ),
+                (
+                    "environment.dev.gate.leak_intake.keys",
+                    "\"http://keys.example/keys\" is not http on this very machine",
+                ),
+            ],
+        ),
+        (
+            "a reminder of nothing",
+            &[("gate.rotate_after", json!("never"))],
+            &[(
+                "gate.rotate_after",
+                "`never` is not a duration: write a whole number and a unit, such as 500ms, 10s, \
+                 15m, 48h or 365d",
+            )],
+        ),
+        (
+            "a reminder before the key was used",
+            &[("gate.rotate_after", json!("1h"))],
+            &[("gate.rotate_after", "must be from 24h to 3650d, not 1h")],
+        ),
+    ]);
+}
+
+#[test]
+fn anomalies() {
+    judge(&[
+        (
+            "everything off",
+            &[(
+                "anomalies",
+                json!({"refusals": "off", "volume": "off", "routes": "off", "countries": "off",
+                       "old_keys": "off", "learn": "0s"}),
+            )],
+            &[],
+        ),
+        (
+            "another word for off",
+            &[("anomalies", json!({"refusals": "on", "volume": "no", "routes": "yes"}))],
+            &[
+                ("anomalies.refusals", "\"on\" is unknown"),
+                ("anomalies.volume", "\"no\" is unknown"),
+                ("anomalies.routes", "\"yes\" is unknown"),
+            ],
+        ),
+        (
+            "thresholds that are always passed",
+            &[(
+                "anomalies",
+                json!({"refusals": {"requests": 0, "window": "1m"},
+                       "volume": {"factor": 1, "at_least": 0}, "learn": "365d"}),
+            )],
+            &[
+                (
+                    "anomalies.refusals.requests",
+                    "requests = 0: a rate allows 1 to 1000000 requests in its window",
+                ),
+                ("anomalies.volume.factor", "must be from 2 to 1000"),
+                ("anomalies.volume.at_least", "must be from 1 to 1000000000"),
+                ("anomalies.learn", "must be from 0s to 30d, not 365d"),
+            ],
+        ),
+        (
+            "a detector that is not there",
+            &[("anomalies.country", json!("off"))],
+            &[("anomalies.country", "unknown field")],
+        ),
+    ]);
+}
+
 #[test]
 fn environments() {
     judge(&[

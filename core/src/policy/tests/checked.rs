@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::super::{
-    Auth, Credential, HostKind, LeakGuardMode, Methods, Node, PathMatch, Platform, Policy, Scheme,
-    ShadowCheck, Target, parse_module, write_module,
+    Access, Anomalies, Auth, Credential, HostKind, LeakGuardMode, LeakIntake, Methods, Node,
+    PathMatch, Platform, Policy, Scheme, ShadowCheck, Target, Volume, parse_module, write_module,
 };
 use super::{NOW, base, check, edited, good};
 use crate::address::ClientIpSource;
@@ -21,6 +21,11 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(policy.gate.client_ip, ClientIpSource::CfConnectingIp);
     assert_eq!(policy.gate.failures, Rate::new(20, Millis::minutes(1)).unwrap());
     assert_eq!(policy.gate.max_key_lifetime, None);
+    assert_eq!(policy.gate.rotate_after, Some(Millis::days(90)));
+    assert_eq!((&policy.gate.access, &policy.gate.leak_intake), (&None, &None));
+    assert_eq!(policy.anomalies, Anomalies::default());
+    assert_eq!(policy.anomalies.refusals, Rate::new(20, Millis::minutes(5)).ok());
+    assert_eq!(policy.anomalies.volume, Some(Volume { factor: 3, at_least: 1_000 }));
     let upstream = &policy.upstreams[0];
     assert_eq!((upstream.timeout, upstream.max_stream), (Millis::secs(10), Millis::minutes(15)));
     assert_eq!(upstream.leak_guard, LeakGuardMode::Headers);
@@ -80,6 +85,48 @@ fn environments_differ_where_they_say_so() {
     assert_eq!(
         (mock.status, mock.content_type.as_str(), mock.body.as_str()),
         (503, "text/plain", "later")
+    );
+}
+
+#[test]
+fn services_that_are_believed_may_differ_by_environment() {
+    let audience = "0".repeat(64);
+    let edits = [
+        ("gate.access", json!({"team": "acme", "audience": audience})),
+        ("gate.leak_intake.keys", json!("https://api.github.com/meta/public_keys/x")),
+        ("gate.rotate_after", json!("off")),
+        (
+            "environment.dev.gate.access",
+            json!({"team": "http://127.0.0.1:9090", "audience": audience}),
+        ),
+    ];
+    let (dev, production) = (good(&edits, "dev").gate, good(&edits, "production").gate);
+    let access =
+        |team_url: &str| Some(Access { team_url: team_url.to_owned(), audience: audience.clone() });
+    assert_eq!(production.access, access("https://acme.cloudflareaccess.com"));
+    assert_eq!(dev.access, access("http://127.0.0.1:9090"));
+    let keys = "https://api.github.com/meta/public_keys/x".to_owned();
+    assert_eq!(dev.leak_intake, Some(LeakIntake { keys }));
+    assert_eq!(dev.leak_intake, production.leak_intake);
+    assert_eq!(dev.rotate_after, None);
+}
+
+#[test]
+fn a_detector_of_anomalies_is_set_or_off() {
+    let edits = [(
+        "anomalies",
+        json!({"refusals": "off", "volume": {"at_least": 5}, "countries": "off", "learn": "7d"}),
+    )];
+    let volume = Some(Volume { factor: 3, at_least: 5 });
+    assert_eq!(
+        good(&edits, "dev").anomalies,
+        Anomalies {
+            refusals: None,
+            volume,
+            countries: false,
+            learn: Millis::days(7),
+            ..Anomalies::default()
+        }
     );
 }
 

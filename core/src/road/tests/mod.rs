@@ -4,4 +4,6 @@ mod admission;
 mod forwarding;
 mod order;
 mod stores;
+mod token;
+mod usage;
 mod world;

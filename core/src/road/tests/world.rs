@@ -272,6 +272,7 @@ impl World {
             scopes: vec![],
             limits: vec![],
             mfa: false,
+            suspended: false,
             digest: self.peppers().digest(&key).unwrap(),
         };
         change(&mut record);
