@@ -5,14 +5,12 @@
 //   3. exports: verified by the command line, and refused by it when anything in them was changed
 //   4. crashes: no gap and nothing twice after the gate was killed in the middle of writing
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { cli } from "../scripts/paths.mjs";
 import { startBackend } from "./support/backend.mjs";
+import { runCli } from "./support/cli.mjs";
 import { assertProblem } from "./support/expect.mjs";
 import { startGate } from "./support/gate.mjs";
 import { act, bearer, change, makeKey, partsOf } from "./support/keys.mjs";
@@ -60,25 +58,8 @@ async function exported(query = "", { token = gate.secrets.ROOT_TOKEN, on = gate
 }
 const linesOf = (text) => text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
 
-/** Runs `tollgate audit` with nothing of this process's environment but the gate and a credential. */
-async function tollgate(args, { input = "", env = {}, on = gate } = {}) {
-  const child = spawn(cli, ["audit", ...args], {
-    env: { TOLLGATE_URL: `http://${on.adminHost}`, TOLLGATE_TOKEN: on.secrets.ROOT_TOKEN, ...env },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk) => (out += chunk));
-  child.stderr.on("data", (chunk) => (err += chunk));
-  child.stdin.on("error", () => {}); // it need not read it
-  child.stdin.end(input);
-  const [code] = await once(child, "close");
-  return {
-    code, out, err,
-    get json() {
-      return JSON.parse(out);
-    },
-  };
-}
+/** Runs `tollgate audit`. */
+const tollgate = (args, { on = gate, ...options } = {}) => runCli(on, ["audit", ...args], options);
 const verified = async (text, ...args) => tollgate(["verify", "-", "--json", ...args], { input: text });
 
 describe("what is written down", () => {

@@ -1,19 +1,17 @@
 // A full life of a key, driven by the command line as a script drives it: every step is a run of
 // `tollgate`, its answer is read as JSON, and a request through the gate shows what it came to.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { cli } from "../scripts/paths.mjs";
 import { startBackend } from "./support/backend.mjs";
+import { runCli } from "./support/cli.mjs";
 import { assertProblem } from "./support/expect.mjs";
 import { startGate } from "./support/gate.mjs";
 import { bearer } from "./support/keys.mjs";
 import { testPolicy } from "./support/policy.mjs";
-import { secretsOfKeys, secretsUsed } from "./support/run.mjs";
+import { secretsOfKeys } from "./support/run.mjs";
 import { eventually } from "./support/usage.mjs";
 
 let backend, gate, folder;
@@ -32,23 +30,12 @@ after(async () => {
 });
 
 /** Runs the command and reads its JSON; it has to end with `code`. */
-async function tollgate(args, { code = 0, input = "", token = gate.secrets.ROOT_TOKEN } = {}) {
-  const child = spawn(cli, [...args, "--json"], {
-    env: { HOME: folder, TOLLGATE_URL: `http://${gate.adminHost}`, TOLLGATE_TOKEN: token },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk) => (out += chunk));
-  child.stderr.on("data", (chunk) => (err += chunk));
-  child.stdin.on("error", () => {}); // it need not read it
-  child.stdin.end(input);
-  const [ended] = await once(child, "close");
-  const secrets = secretsOfKeys(out);
-  gate.known.push(...secrets);
-  secretsUsed(secrets);
-  assert.equal(ended, code, `tollgate ${args.join(" ")}: ${out}${err}`);
-  assert.equal(secretsOfKeys(err).length, 0);
-  return JSON.parse(out);
+async function tollgate(args, { code = 0, input, token = gate.secrets.ROOT_TOKEN } = {}) {
+  const env = { HOME: folder, TOLLGATE_TOKEN: token };
+  const ended = await runCli(gate, [...args, "--json"], { input, env });
+  assert.equal(ended.code, code, `tollgate ${args.join(" ")}: ${ended.out}${ended.err}`);
+  assert.equal(secretsOfKeys(ended.err).length, 0);
+  return ended.json;
 }
 
 /** What the backend is asked with this key: the answer to a request through the gate. */

@@ -6,19 +6,17 @@
 //
 // Exit codes: 0 yes, 1 no, 2 wrong usage or bad input.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { cli, policyFile } from "../scripts/paths.mjs";
+import { policyFile } from "../scripts/paths.mjs";
 import { startBackend } from "./support/backend.mjs";
+import { runCli } from "./support/cli.mjs";
 import { startGate } from "./support/gate.mjs";
 import { base62, bearer, forged, makeKey, partsOf } from "./support/keys.mjs";
 import { testPolicy } from "./support/policy.mjs";
 import { chance } from "./support/random.mjs";
-import { secretsOfKeys, secretsUsed } from "./support/run.mjs";
 
 let backend;
 let gate;
@@ -37,32 +35,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/**
- * Runs the command with nothing of this process's environment but the gate and a credential.
- *
- * @returns {Promise<{code: number, out: string, err: string, json: any}>}
- */
-async function tollgate(args, { input = "", env = {} } = {}) {
-  const child = spawn(cli, args, {
-    env: { TOLLGATE_URL: `http://${gate.adminHost}`, TOLLGATE_TOKEN: gate.secrets.ROOT_TOKEN, ...env },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk) => (out += chunk));
-  child.stderr.on("data", (chunk) => (err += chunk));
-  child.stdin.on("error", () => {}); // it need not read it
-  child.stdin.end(input);
-  const [code] = await once(child, "close");
-  const secrets = secretsOfKeys(out);
-  gate.known.push(...secrets);
-  secretsUsed(secrets);
-  return {
-    code, out, err,
-    get json() {
-      return JSON.parse(out);
-    },
-  };
-}
+const tollgate = (args, options) => runCli(gate, args, options);
 const keys = (...args) => tollgate(["keys", ...args, "--json"]);
 const file = (name, text) => {
   const path = join(folder, name);

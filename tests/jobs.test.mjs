@@ -6,12 +6,10 @@
 //   4. the same from a terminal: tenants, jobs, keys revoke
 //   5. 300 keys, the gate killed in the middle: in the end every one is refused, and the job is done once
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { cli } from "../scripts/paths.mjs";
 import { startBackend } from "./support/backend.mjs";
+import { runCli } from "./support/cli.mjs";
 import { DAY, SECOND, startClockedGate } from "./support/clock.mjs";
 import { assertProblem } from "./support/expect.mjs";
 import { startGate } from "./support/gate.mjs";
@@ -329,15 +327,7 @@ describe("jobs", () => {
 test("from a terminal", async (t) => {
   const own = await startGate({ policy: testPolicy({ backend, routes }), name: "jobs-cli" });
   t.after(() => own.stop());
-  const tollgate = async (...args) => {
-    const env = { TOLLGATE_URL: `http://${own.adminHost}`, TOLLGATE_TOKEN: own.secrets.ROOT_TOKEN };
-    const child = spawn(cli, args, { env, stdio: ["ignore", "pipe", "pipe"] });
-    let [out, err] = ["", ""];
-    child.stdout.on("data", (chunk) => (out += chunk));
-    child.stderr.on("data", (chunk) => (err += chunk));
-    const [code] = await once(child, "close");
-    return { code, out, err };
-  };
+  const tollgate = (...args) => runCli(own, args);
   const said = async (...args) => {
     const { code, out, err } = await tollgate(...args, "--json");
     assert.equal(code, 0, `${args.join(" ")}: ${out}${err}`);

@@ -83,7 +83,8 @@ function run(args, env) {
   return new Promise((resolve, reject) => {
     const child = spawn(schemathesis(), args, {
       cwd: folder,
-      env: { PATH: process.env.PATH, HOME: folder, LANG: "C.UTF-8", ...env },
+      // Its hooks are read where they stand: nothing compiled is left beside them.
+      env: { PATH: process.env.PATH, HOME: folder, LANG: "C.UTF-8", PYTHONDONTWRITEBYTECODE: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const chunks = [];

@@ -12,6 +12,7 @@ import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { cli } from "../scripts/paths.mjs";
 import { reply, startBackend } from "./support/backend.mjs";
+import { environmentOf, runCli } from "./support/cli.mjs";
 import { DAY, HOUR, MINUTE, startClockedGate } from "./support/clock.mjs";
 import { assertProblem } from "./support/expect.mjs";
 import { startGate } from "./support/gate.mjs";
@@ -277,16 +278,7 @@ describe("a gate in use", () => {
   });
 
   describe("on the command line", () => {
-    const env = () => ({ TOLLGATE_URL: `http://${gate.adminHost}`, TOLLGATE_TOKEN: gate.secrets.ROOT_TOKEN });
-    const start = (...args) => spawn(cli, args, { env: env(), stdio: ["ignore", "pipe", "pipe"] });
-    async function run(...args) {
-      const child = start(...args);
-      let [out, err] = ["", ""];
-      child.stdout.on("data", (chunk) => (out += chunk));
-      child.stderr.on("data", (chunk) => (err += chunk));
-      const [code] = await once(child, "close");
-      return { code, out, err };
-    }
+    const run = (...args) => runCli(gate, args);
 
     test("usage of a key, of a tenant, of all, for people and for scripts", async () => {
       const key = await makeKey(gate, { tenant: "terminal", limits: [atMost(2, "1h")] });
@@ -313,7 +305,7 @@ describe("a gate in use", () => {
 
     test("--watch tells each change", async () => {
       const key = await makeKey(gate, AMPLE);
-      const child = start("keys", "usage", key.id, "--watch");
+      const child = spawn(cli, ["keys", "usage", key.id, "--watch"], { env: environmentOf(gate), stdio: ["ignore", "pipe", "pipe"] });
       let out = "";
       child.stdout.on("data", (chunk) => (out += chunk));
       const lines = () => out.split("\n").filter(Boolean);
