@@ -34,7 +34,6 @@ pub(crate) async fn kept(keys: &StoreKeys, row: &str, text: &str) -> Result<Stri
 }
 
 /// Hides a text under a key that is not `STORE_KEY`. The nonce may never be used twice with it.
-#[allow(dead_code)] // comes with the first that has such a key
 pub(crate) async fn seal(
     key: &[u8; 32],
     aad: &str,

@@ -56,12 +56,9 @@ pub(crate) struct CryptoKey(JsValue);
 
 /// How a key is handed to `WebCrypto`.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code)] // forms come with the algorithms that take them
 pub(crate) enum KeyForm<'k> {
     /// The bytes of a symmetric key, or of a public one on a curve.
     Raw(&'k [u8]),
-    /// A private key (PKCS #8).
-    Pkcs8(&'k [u8]),
     /// A public key (X.509 `SubjectPublicKeyInfo`).
     Spki(&'k [u8]),
     /// A JSON Web Key: its members, which are all texts.
@@ -77,7 +74,6 @@ impl CryptoKey {
     ) -> Result<Self, Fault> {
         let (format, key) = match form {
             KeyForm::Raw(bytes) => ("raw", Uint8Array::from(bytes).into()),
-            KeyForm::Pkcs8(bytes) => ("pkcs8", Uint8Array::from(bytes).into()),
             KeyForm::Spki(bytes) => ("spki", Uint8Array::from(bytes).into()),
             KeyForm::Jwk(members) => {
                 let members: Vec<_> =
@@ -101,12 +97,6 @@ impl CryptoKey {
         bytes(subtle_decrypt(algorithm, &self.0, &Uint8Array::from(hidden))).await
     }
 
-    #[allow(dead_code)] // comes with the first that signs
-    pub(crate) async fn sign(&self, algorithm: &Object, data: &[u8]) -> Result<Vec<u8>, Fault> {
-        bytes(subtle_sign(algorithm, &self.0, &Uint8Array::from(data))).await
-    }
-
-    #[allow(dead_code)] // comes with the first that verifies
     pub(crate) async fn verify(
         &self,
         algorithm: &Object,
