@@ -5,11 +5,11 @@
 //   3. who sees what: filters, pages, tenants, rights
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { startBackend } from "./support/backend.mjs";
 import { DAY, HOUR, MINUTE, SECOND, startClockedGate } from "./support/clock.mjs";
-import { act, bearer, makeKey } from "./support/keys.mjs";
+import { act, bearer, makeKey, partsOf } from "./support/keys.mjs";
 import { atMost, testPolicy } from "./support/policy.mjs";
+import { usageOf } from "./support/usage.mjs";
 
 let backend;
 let gate;
@@ -38,24 +38,31 @@ after(async () => {
 
 const madeKey = (wish) => makeKey(gate, { limits: [atMost(100_000, "1h")], ...wish });
 
+/** How many requests each key made, by its id. */
+const sent = new Map();
+
 /** So many requests of a key, from a country, and what the gate said. */
 async function use(key, { path = "/plain", country = "DE", times = 1, status = 200 } = {}) {
   for (let at = 0; at < times; at += 1) {
     const answer = await gate.request({ path, headers: { ...bearer(key.secret), "x-test-country": country } });
     assert.equal(answer.status, status, answer.text);
   }
+  const { id } = partsOf(key.secret);
+  sent.set(id, (sent.get(id) ?? 0) + times);
 }
 
 /** Has the edge bring what it gathered, and the tenants' objects tell the one over all of it. */
 async function settle() {
   await gate.advance(11 * SECOND); // longer than anybody may take to bring it: the next request does
   await use(courier);
-  // It is brought after the answer, one message for each tenant.
-  for (let tries = 0; tries < 20; tries += 1) {
-    await sleep(10);
-    await gate.advance(SECOND);
-    await gate.ring();
+  // It is brought after the answer, one message for each tenant: to wait so long says nothing, and to go
+  // on before it is there would be a race.
+  for (const [id, requests] of sent) {
+    const found = await usageOf(gate, { id }, requests, `?by=day&from=${new Date(gate.now - 40 * DAY).toISOString()}`);
+    assert.equal(found.requests, requests);
   }
+  await gate.advance(20 * SECOND);
+  await gate.ring();
 }
 
 async function list(query = "", options = {}) {
