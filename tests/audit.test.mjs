@@ -17,13 +17,14 @@ import { act, bearer, change, makeKey, partsOf } from "./support/keys.mjs";
 import { by, startManagement } from "./support/management.mjs";
 import { atMost, testPolicy } from "./support/policy.mjs";
 import { chance, seed } from "./support/random.mjs";
+import { wrapped } from "./support/wrap.mjs";
 
 const READER = ["keys:read", "keys:write", "keys:admin", "audit:read"];
 
 let world, gate, api, admin, folder;
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "tollgate-audit-"));
-  world = await startManagement("audit");
+  world = await startManagement("audit", { worker: wrapped("ungathered-worker.mjs") });
   ({ gate, api, admin } = world);
 });
 after(async () => {

@@ -14,8 +14,8 @@ export const OK = {
   ...STAMP, "content-type": "application/json", "content-length": /^\d+$/, "x-content-type-options": "nosniff", "cache-control": "no-store",
 };
 
-/** Starts it. `admin` makes an admin key with every right, unless the wish says otherwise. */
-export async function startManagement(name) {
+/** Starts it, with more options of startGate. `admin` makes an admin key with every right, unless the wish says otherwise. */
+export async function startManagement(name, options = {}) {
   const backend = await startBackend();
   const gate = await startGate({
     policy: testPolicy({
@@ -27,6 +27,7 @@ export async function startManagement(name) {
       ],
     }),
     name,
+    ...options,
   });
   return {
     backend, gate,
