@@ -13,8 +13,10 @@ export const tools = at(".tools");
 /** The tester of the OpenAPI document, in a Python environment of the project's own. */
 export const python = join(tools, "schemathesis");
 export const schemathesis = () => join(python, "bin", "schemathesis");
-/** The Worker as it is deployed: index.js, index_bg.wasm, policy.json. */
+/** What worker.mjs and driver/ are deployed with: a folder for each of the modules, and policy.json. */
 export const build = at("build");
+/** The Wasm modules of the Worker: each is a feature of its package, a folder of src/ and one of build/. */
+export const modules = ["road", "house"];
 /** Development secrets, state on disk and keys of the demo. */
 export const dev = process.env.TOLLGATE_DEV ?? at(".dev");
 export const policyFile = process.env.TOLLGATE_POLICY ?? at("tollgate.toml");

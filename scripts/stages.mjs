@@ -2,11 +2,12 @@
 // from what they print, and a stage without tests of its own counts as one.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { at, nodeForWrangler, wrangler } from "./paths.mjs";
+import { at, modules, nodeForWrangler, wrangler } from "./paths.mjs";
 import { chromedriver, chromium } from "./system.mjs";
 
 const WASM = ["--target", "wasm32-unknown-unknown"];
 const MINUTE = 60_000;
+const worker = (module) => ["-p", "tollgate", "--features", module];
 const cargo = (...args) => ["cargo", [args[0], "--locked", ...args.slice(1)]];
 
 /**
@@ -24,7 +25,8 @@ export function stages(run) {
     {
       name: "clippy on wasm",
       commands: [
-        cargo("clippy", "-p", "tollgate", "-p", "tollgate-browser", "--all-targets", ...WASM, "--", "-D", "warnings"),
+        ...modules.map((name) => cargo("clippy", ...worker(name), "--all-targets", ...WASM, "--", "-D", "warnings")),
+        cargo("clippy", "-p", "tollgate-browser", "--all-targets", ...WASM, "--", "-D", "warnings"),
       ],
     },
     { name: "host tests", commands: [cargo("test", "--no-fail-fast")], count: cargoTests },
@@ -41,7 +43,7 @@ export function stages(run) {
     },
     {
       name: "docs",
-      commands: [cargo("doc", "--no-deps"), cargo("doc", "--no-deps", "-p", "tollgate", ...WASM)],
+      commands: [cargo("doc", "--no-deps"), ...modules.map((name) => cargo("doc", "--no-deps", ...worker(name), ...WASM))],
       env: { RUSTDOCFLAGS: "-D warnings" },
     },
     { name: "end to end on workerd", needs: "build", ...nodeTests(endToEnd, join(run, "end-to-end.tap")) },

@@ -14,17 +14,18 @@ const STOP_WITHIN = 1_000;
  * @param {Record<string, string>} secrets environment of the process, besides PATH
  * @param {number} sockets how many sockets the configuration has
  * @param {(chunk: Buffer) => void} onOutput what it prints, log lines of the gate included
- * @param {{detached?: boolean}} [options] detached: in a group of its own, so that Ctrl-C reaches
- *   the script alone, which then stops workerd in order
+ * @param {{detached?: boolean, flags?: string[], log?: number}} [options] detached: in a group of its own,
+ *   so that Ctrl-C reaches the script alone, which then stops workerd in order; flags: more of `workerd
+ *   serve`; log: a file that takes what it prints on standard output, in the place of `onOutput`
  * @returns {Promise<Workerd>}
  */
-export async function serve(config, secrets, sockets, onOutput, { detached = false } = {}) {
+export async function serve(config, secrets, sockets, onOutput, { detached = false, flags = [], log } = {}) {
   const { binary } = workerd();
-  const args = ["serve", "--control-fd=3", config];
+  const args = ["serve", "--control-fd=3", ...flags, config];
   const child = spawn(binary, args, {
     detached,
     env: { PATH: process.env.PATH, ...secrets },
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    stdio: ["ignore", log ?? "pipe", "pipe", "pipe"],
   });
   const process_ = new Workerd(child);
   let said = "";
@@ -32,7 +33,7 @@ export async function serve(config, secrets, sockets, onOutput, { detached = fal
     if (said.length < 10_000) said += chunk;
     onOutput(chunk);
   };
-  child.stdout.on("data", take);
+  child.stdout?.on("data", take);
   child.stderr.on("data", take);
 
   const died = process_.ended.then(() => {

@@ -46,14 +46,21 @@ const file = (name, text) => {
 describe("keys", () => {
   test("a key's whole life, each step felt by the gate", async () => {
     const made = await keys("create", "--tenant", "acme", "--kind", "sk", "--name", "from a terminal", "--scope", "things:read:1", "--tag", "a", "--tag", "b",
-      "--limit", "100/1h", "--metadata", '{"ticket":7}', "--expires-in", "48h");
+      "--limit", "100/1h,1000/month,key", "--limit", "each=10/1s,burst:50,key+address", "--mode", "exact", "--metadata", '{"ticket":7}', "--expires-in", "48h");
     assert.deepEqual([made.code, made.err], [0, ""]);
     const { key, secret } = made.json;
-    assert.deepEqual([key.name, key.scopes, key.tags, key.metadata, key.limits[0].requests], ["from a terminal", ["things:read:1"], ["a", "b"], { ticket: 7 }, 100]);
+    assert.deepEqual([key.name, key.scopes, key.tags, key.metadata, key.mode], ["from a terminal", ["things:read:1"], ["a", "b"], { ticket: 7 }, "exact"]);
+    assert.deepEqual(key.limits, [
+      { name: "default", requests: 100, window: "1h", quota: { requests: 1_000, per: "month" }, by: "key" },
+      { name: "each", bucket: { requests: 10, window: "1s", burst: 50 }, by: "key+address" },
+    ]);
     const status = async (path = "/plain", text = secret) => (await gate.request({ path, headers: bearer(text) })).status;
     assert.deepEqual([await status(), await status("/things/1"), await status("/things/2")], [200, 200, 403]);
 
     assert.deepEqual((await keys("show", key.id)).json, { key });
+    const shown = (await tollgate(["keys", "show", key.id])).out;
+    assert.match(shown, /^limits {7}default=100\/1h,1000\/month,key each=10\/1s,burst:50,key\+address$/m, "as it can be said again");
+    assert.match(shown, /^mode {9}exact$/m);
     const updated = await keys("update", key.id, "--scope", "things:read:2", "--name", "renamed");
     assert.deepEqual([updated.code, updated.json.key.version, updated.json.key.name], [0, 2, "renamed"]);
     assert.equal(await status("/things/1"), 403);

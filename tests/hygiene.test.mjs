@@ -83,9 +83,6 @@ const OWN = () => ({
   via: "1.1 tollgate",
   traceparent: /^00-[0-9a-f]{32}-[0-9a-f]{16}-02$/,
   host: `127.0.0.1:${backend.port}`,
-  // The platform's words for a fetch that no cache on the way may answer.
-  "cache-control": "no-cache",
-  pragma: "no-cache",
 });
 
 /** Fails unless the backend saw exactly these headers, each once. */

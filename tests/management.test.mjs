@@ -31,7 +31,7 @@ describe("making a key", () => {
     const { id, created_at, expires_at, ...rest } = key;
     assert.deepEqual(rest, {
       family: id, kind: "sk", tenant: "acme", environment: "dev", name: "billing", owner: null, tags: [], metadata: {}, state: "active",
-      version: 1, origins: [], allow_any_origin: false, addresses: [], scopes: [], limits: [], mfa: false,
+      version: 1, origins: [], allow_any_origin: false, addresses: [], scopes: [], limits: [], mode: "exact", mfa: false,
     });
     const year = 365 * 86_400_000;
     assert.ok(Math.abs(Date.parse(created_at) - before) < 60_000);
@@ -44,8 +44,13 @@ describe("making a key", () => {
       kind: "pk", name: "shop – Überblick", owner: "ana", tags: ["web", "eu"], metadata: { ticket: 7, deep: { a: [1, null] } },
       scopes: ["things:read:*"], origins: ["https://app.example.com", "https://*.example.org", "http://localhost:*"],
       addresses: ["127.0.0.1", "2001:db8::/32"],
-      limits: [{ name: "default", requests: 10, window: "1m", by: "key" }, { name: "each", requests: 5, window: "10s", by: "key+address" }],
-      expires_in: "48h",
+      limits: [
+        { name: "default", requests: 10, window: "1m", by: "key" },
+        { name: "each", bucket: { requests: 5, window: "10s", burst: 20 }, by: "key+address" },
+        { name: "fast", requests: 50, window: "1m", by: "key", mode: "leased" },
+        { name: "whole", requests: 9, window: "1m", quota: { requests: 200, per: "day" }, concurrency: 3, by: "key+param:id" },
+      ],
+      mode: "leased", expires_in: "48h",
     };
     const made = await makeKey(gate, wish);
     const { expires_in, ...kept } = wish;
@@ -91,7 +96,11 @@ describe("making a key", () => {
       ["a key of all tenants for routes", { tenant: "*" }, "tenant"],
       ["a tenant in capitals", { tenant: "Acme" }, "tenant"],
       ["host bits in a network", { addresses: ["192.0.2.1/24"] }, "addresses[0]"],
-      ["a limit by tenant, not built yet", { limits: [{ requests: 1, window: "1m", by: "tenant" }] }, "limits[0].by"],
+      ["a limit by tenant, which is for the policy to say", { limits: [{ requests: 1, window: "1m", by: "tenant" }] }, "limits[0].by"],
+      ["a rate and a bucket", { limits: [{ requests: 1, window: "1m", bucket: { requests: 1, window: "1m", burst: 1 } }] }, "limits[0].bucket"],
+      ["a quota of a week", { limits: [{ quota: { requests: 1, per: "week" } }] }, "limits[0].quota.per"],
+      ["places given ahead", { limits: [{ concurrency: 1, mode: "leased" }] }, "limits[0].mode"],
+      ["an admin key that does not ask", { kind: "ak", scopes: ["keys:read"], mode: "leased" }, "mode"],
       ["more metadata than fits", { metadata: { a: "x".repeat(1_100) } }, "metadata"],
       ["longer than the policy lets keys live", { expires_in: "731d" }, "expires_in"],
       ["in the past", { expires_at: "2020-01-01T00:00:00Z" }, "expires_at"],

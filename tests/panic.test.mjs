@@ -1,10 +1,11 @@
-// A panic inside the gate, on purpose: everything that is on its way in the isolate is lost, and
+// A panic inside the gate, on purpose: everything that is on its way in the Wasm module is lost, and
 //
-//   1. the request that panicked, and all that wait at that moment, are answered with internal_error,
-//      promptly and without a word of the inside
+//   1. the request that panicked, and all that wait in that module at that moment, are answered with
+//      internal_error, promptly and without a word of the inside
 //   2. the next request is served, by a fresh instance
 //   3. limits and revocations hold: they never lived in the instance's memory
 //   4. ten times over; in the road's first step, in a later one, in management, in an object
+//   5. the other module, its memory and all who wait in it, is left alone
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -36,7 +37,7 @@ before(async () => {
 });
 afterEach(async () => {
   backend.answer = undefined;
-  await gate.request({ path: "/", headers: { "x-test-slow": "0" } });
+  await objects("free");
 });
 after(async () => {
   await gate?.stop();
@@ -45,6 +46,18 @@ after(async () => {
 
 const call = (path = "/plain", headers = {}) => gate.request({ path, headers: { ...key.bearer, ...headers } });
 const health = (headers = {}) => gate.request({ host: gate.adminHost, path: "/_tollgate/health", headers });
+
+const objects = (how) => gate.request({ path: "/", headers: { "x-test-objects": how } });
+
+/** Ten requests and five calls of management that wait for an object, which goes on once it is free. */
+async function atObjects() {
+  await objects("hold");
+  const waiting = Array.from({ length: 10 }, () => call());
+  const managing = Array.from({ length: 5 }, () => gate.api("GET", `keys/${key.id}`));
+  const held = async () => Number((await gate.request({ path: "/", headers: { "x-test-held": "any" } })).text);
+  while ((await held()) < 15) await sleep(5);
+  return { waiting, managing };
+}
 
 /** Fails unless this is the answer to a fault of the gate itself, and tells nothing of it. */
 function assertFault(answer, why) {
@@ -79,10 +92,17 @@ describe("a panic", () => {
 
   test("in an object refuses the request that asked it, and the object is there for the next", async () => {
     for (let round = 0; round < 10; round += 1) {
-      const answer = await call("/plain", { "x-test-panic": "object" });
-      // The store that counts could not be asked, or the walk itself was lost with the instance.
-      if (answer.status === 503) assertProblem(answer, 503, "admission_unavailable");
-      else assertFault(answer, `round ${round}`);
+      // The walk is in the other module: it only could not ask the store that counts.
+      assertProblem(await call("/plain", { "x-test-panic": "object" }), 503, "admission_unavailable");
+      assert.equal((await call()).status, 200, `round ${round}`);
+    }
+  });
+
+  test("of the road, while the house asks it, leaves the house to answer", async () => {
+    const wrong = { Authorization: "Bearer nonsense" };
+    for (let round = 0; round < 10; round += 1) {
+      const answer = await gate.api("GET", "keys", undefined, { token: null, headers: { ...wrong, "x-test-panic": "memory" } });
+      assertProblem(answer, 401, "key_invalid", { why: `round ${round}` });
       assert.equal((await call()).status, 200, `round ${round}`);
     }
   });
@@ -117,18 +137,11 @@ describe("what is on its way at that moment", () => {
   });
 
   test("and waits for an object, is answered promptly", async () => {
-    await gate.request({ path: "/", headers: { "x-test-slow": "300" } });
-    const waiting = Array.from({ length: 10 }, () => call());
-    const managing = Array.from({ length: 5 }, () => gate.api("GET", `keys/${key.id}`));
-    await sleep(100);
+    const { waiting, managing } = await atObjects();
     assertFault(await call("/plain", { "x-test-panic": "begin" }), "the one that panicked");
-    for (const answer of await Promise.all(waiting)) {
-      if (answer.status !== 200) assertFault(answer, "a walk that waited");
-    }
-    for (const answer of await Promise.all(managing)) {
-      if (answer.status !== 200) assertFault(answer, "a call of management that waited");
-    }
-    await gate.request({ path: "/", headers: { "x-test-slow": "0" } });
+    await objects("free");
+    for (const answer of await Promise.all(waiting)) assertFault(answer, "a walk that waited");
+    for (const answer of await Promise.all(managing)) assert.equal(answer.status, 200, "the house did not panic");
     assert.equal((await call()).status, 200);
     assert.equal((await gate.api("GET", `keys/${key.id}`)).status, 200);
   });
@@ -148,6 +161,50 @@ describe("what is on its way at that moment", () => {
     let text = "";
     for await (const chunk of answer) text += chunk;
     assert.equal(text, "first last");
+  });
+});
+
+describe("a panic of the house", () => {
+  test("is nothing to requests that wait for their upstream", async () => {
+    const arrived = [];
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    backend.answer = async (seen, response) => {
+      arrived.push(seen);
+      await held;
+      reply(response, 200, "late");
+    };
+    const waiting = Array.from({ length: 20 }, () => call("/slow"));
+    while (arrived.length < 20) await sleep(5);
+    assertFault(await health({ "x-test-panic": "gate" }), "the one that panicked");
+    release();
+    for (const answer of await Promise.all(waiting)) assert.deepEqual([answer.status, answer.text], [200, "late"]);
+  });
+
+  test("answers what waits in it, and no walk that waits for an object", async () => {
+    const { waiting, managing } = await atObjects();
+    assertFault(await health({ "x-test-panic": "gate" }), "the one that panicked");
+    // They are answered while the object is still held.
+    for (const answer of await Promise.all(managing)) assertFault(answer, "a call of management that waited");
+    await objects("free");
+    for (const answer of await Promise.all(waiting)) assert.equal(answer.status, 200, "the road did not panic");
+  });
+
+  test("makes the isolate forget no failure", async () => {
+    const few = await startGate({
+      policy: testPolicy({ backend, gate: { failures: { requests: 2, window: "1h" } }, routes: [{ name: "plain", path: "/plain" }] }),
+      worker: wrapped("panic-worker.mjs"),
+      name: "panic-budget",
+    });
+    try {
+      const bad = () => few.request({ path: "/plain", headers: { Authorization: "Bearer nonsense" } });
+      for (let i = 0; i < 2; i += 1) assertProblem(await bad(), 401, "key_invalid");
+      const panicking = { host: few.adminHost, path: "/_tollgate/health", headers: { "x-test-panic": "gate" } };
+      assertFault(await few.request(panicking), "the one that panicked");
+      assertProblem(await bad(), 429, "too_many_failures", { members: ["retry_after"] });
+    } finally {
+      await few.stop();
+    }
   });
 });
 

@@ -212,6 +212,8 @@ describe("bounds", () => {
     for (const [limits, status] of [
       [[atMost(30, "1m")], 201], [[atMost(31, "1m")], 403], [[atMost(1, "2s")], 201], [[atMost(1, "1s")], 403], [[atMost(30, "1h")], 201],
       [[atMost(1, "1h", { by: "key+address" })], 403], [[atMost(1_000, "1h"), atMost(30, "1m", { name: "each" })], 201],
+      [[{ bucket: { requests: 20, window: "1m", burst: 10 } }], 201], [[{ bucket: { requests: 20, window: "1m", burst: 11 } }], 403],
+      [[{ quota: { requests: 1, per: "day" }, concurrency: 1 }], 403],
     ]) {
       const answer = await api("POST", "keys", { ...wish, limits });
       assert.equal(answer.status, status, `${JSON.stringify(limits)}: ${answer.text}`);

@@ -1,5 +1,6 @@
 //! `tollgate keys`: keys and their life, on a gate.
 
+mod limit;
 mod table;
 mod wish;
 

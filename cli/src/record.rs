@@ -2,7 +2,7 @@
 //! (`tollgate keys show ID --json`).
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tollgate_core::key::KeyRecord;
 use tollgate_core::time::UnixMillis;
 
@@ -45,18 +45,27 @@ fn stored_form(value: &mut Value) -> Result<()> {
     }
     let limits = key.get_mut("limits").and_then(Value::as_array_mut);
     for limit in limits.into_iter().flatten().filter_map(Value::as_object_mut) {
-        let part = |limit: &mut serde_json::Map<String, Value>, name: &str| {
-            limit.remove(name).with_context(|| format!("a limit has no {name}"))
-        };
-        let (requests, window) = (part(limit, "requests")?, part(limit, "window")?);
-        limit.insert("rate".to_owned(), json!({ "requests": requests, "window": window }));
+        if let Some(rate) = taken_rate(limit) {
+            limit.insert("rate".to_owned(), rate);
+        }
+        if let Some(bucket) = limit.get_mut("bucket").and_then(Value::as_object_mut) {
+            let rate = taken_rate(bucket).context("a bucket has no requests")?;
+            bucket.insert("rate".to_owned(), rate);
+        }
     }
     Ok(())
+}
+
+/// The members `requests` and `window`, which the API shows flat.
+fn taken_rate(of: &mut Map<String, Value>) -> Option<Value> {
+    let requests = of.remove("requests")?;
+    Some(json!({ "requests": requests, "window": of.remove("window") }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tollgate_core::limit::{Limit, LimitText, Mode};
 
     #[test]
     fn what_the_api_shows_is_a_record_too() {
@@ -68,14 +77,35 @@ mod tests {
             "deprecated": {"since": "2026-01-01T12:00:00Z", "successor": "0123456789ABCDEG"},
             "origins": [], "allow_any_origin": false, "addresses": ["192.0.2.0/24"],
             "scopes": ["a:read"], "mfa": false,
-            "limits": [{"name": "own", "requests": 5, "window": "1m", "by": "key"}],
+            "limits": [
+                {"name": "own", "requests": 5, "window": "1m", "by": "key", "mode": "leased"},
+                {"name": "filled", "bucket": {"requests": 6, "window": "1s", "burst": 7},
+                 "quota": {"requests": 8, "per": "day"}, "concurrency": 9, "by": "key+address"},
+            ],
+            "mode": "leased",
         }});
         let record = read(&shown.to_string()).unwrap();
         assert_eq!((record.version, record.lifetime.as_millis()), (3, 86_400_500));
-        assert_eq!(record.limits[0].rate.requests(), 5);
+        let stored: Vec<LimitText> = record.limits.iter().map(Limit::text).collect();
+        assert_eq!(
+            (json!(stored), record.mode),
+            (
+                json!([
+                    {"name": "own", "rate": {"requests": 5, "window": "1m"}, "by": "key",
+                     "mode": "leased"},
+                    {"name": "filled",
+                     "bucket": {"rate": {"requests": 6, "window": "1s"}, "burst": 7},
+                     "quota": {"requests": 8, "per": "day"}, "concurrency": 9, "by": "key+address"},
+                ]),
+                Mode::Leased
+            )
+        );
         let stored = serde_json::to_string(&record).unwrap();
         assert_eq!(read(&stored).unwrap(), record, "and what an object stores is one as it is");
-        for broken in ["", "[]", "{}", r#"{"created_at":1,"expires_at":2}"#] {
+        let half = json!({"key": {"created_at": "2026-01-01", "expires_at": "2026-01-02",
+            "limits": [{"name": "a", "bucket": {"window": "1s"}}]}});
+        let half = half.to_string();
+        for broken in ["", "[]", "{}", r#"{"created_at":1,"expires_at":2}"#, half.as_str()] {
             assert!(read(broken).is_err(), "{broken}");
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::limit::{Charge, Rate, Standing, Verdict};
+use crate::limit::{Charge, Kind, Measure, Rate, Standing, Verdict};
 use crate::time::{Millis, UnixMillis};
 
 /// The shortest time between two searches for counts that have ended.
@@ -144,7 +144,9 @@ fn faded(before: u32, left: u32, window: Millis) -> u64 {
 ///
 /// A denial is kept for one limit and bucket of one object, and answers for every request that
 /// is charged to it with more than was left, until the limit gives something back. It never
-/// refuses what the object would admit, but for a limit that was raised within the last minute.
+/// refuses what the object would admit, but for a limit that was raised within the last minute,
+/// one that was given something back, and one of requests in flight: when a place comes free is
+/// not known, so that is kept for its estimate, or until this isolate frees a place there.
 #[derive(Clone, Debug)]
 pub struct DenialCache {
     denials: BTreeMap<String, Denial>,
@@ -154,7 +156,10 @@ pub struct DenialCache {
 /// One limit and bucket without room.
 #[derive(Clone, Debug)]
 struct Denial {
-    /// Where the limit stood.
+    /// Which limit: another one of the same name is asked about anew.
+    measure: Measure,
+    leased: bool,
+    /// Where it stood.
     standing: Standing,
     noted_at: UnixMillis,
     /// Until then nothing comes back, or nobody was asked for too long.
@@ -179,6 +184,8 @@ impl DenialCache {
             told.filter(|(charge, _)| verdict.exceeded().contains(&charge.limit))
         {
             let denial = Denial {
+                measure: charge.measure,
+                leased: charge.leased,
                 standing: standing.clone(),
                 noted_at: now,
                 until: now.plus(standing.resets_in.min(BELIEVED)),
@@ -203,7 +210,7 @@ impl DenialCache {
         let (mut standings, mut exceeded, mut retry_after) = (Vec::new(), Vec::new(), Millis::ZERO);
         for (charge, denial) in known {
             let standing = denial.standing_at(now);
-            let one_more = charge.cost == standing.remaining.saturating_add(1);
+            let one_more = charge.units() == standing.remaining.saturating_add(1);
             let wait = if one_more { standing.resets_in } else { denial.retry_at.since(now) };
             retry_after = retry_after.max(wait);
             exceeded.push(charge.limit.clone());
@@ -215,6 +222,21 @@ impl DenialCache {
             retry_after,
             would_limit: vec![],
         })
+    }
+
+    /// This isolate released a place in flight at this object: what was full there need not be.
+    pub fn forget(&mut self, object: &str) {
+        if self.denials.is_empty() {
+            return;
+        }
+        let prefix = prefix(object);
+        let here = self.denials.range(prefix.clone()..);
+        let here = here.take_while(|(name, _)| name.starts_with(&prefix));
+        let in_flight = here.filter(|(_, denial)| denial.measure.kind() == Kind::Concurrency);
+        let gone: Vec<String> = in_flight.map(|(name, _)| name.clone()).collect();
+        for name in gone {
+            self.denials.remove(&name);
+        }
     }
 
     /// The number of denials kept, ended ones among them.
@@ -244,11 +266,10 @@ impl DenialCache {
 }
 
 impl Denial {
-    /// True when this charge wants more than is left, under the same rate.
+    /// True when this charge wants more than is left of the same limit.
     fn refuses(&self, charge: &Charge, now: UnixMillis) -> bool {
-        let Standing { quota, window, remaining, .. } = self.standing;
-        let same = (quota, window) == (charge.rate.requests(), charge.rate.window());
-        same && charge.cost > remaining && now < self.until
+        let same = (self.measure, self.leased) == (charge.measure, charge.leased);
+        same && charge.units() > self.standing.remaining && now < self.until
     }
 
     fn standing_at(&self, now: UnixMillis) -> Standing {
@@ -258,9 +279,13 @@ impl Denial {
     }
 }
 
-/// Objects' names have no blank.
 fn name(object: &str, charge: &Charge) -> String {
-    format!("{object} {}", charge.row())
+    prefix(object) + &charge.row()
+}
+
+/// Objects' names have no blank.
+fn prefix(object: &str) -> String {
+    format!("{object} ")
 }
 
 #[cfg(test)]

@@ -159,6 +159,32 @@ impl UnixMillis {
         Millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The first instant of the UTC hour that this one is in.
+    #[must_use]
+    pub const fn start_of_hour(self) -> Self {
+        self.minus(Millis(self.0 % 3_600_000))
+    }
+
+    /// The first instant of the UTC day that this one is in.
+    #[must_use]
+    pub const fn start_of_day(self) -> Self {
+        self.minus(Millis(self.0 % 86_400_000))
+    }
+
+    /// The first instant of the UTC month that this one is in.
+    #[must_use]
+    pub fn start_of_month(self) -> Self {
+        let into = Millis::days(self.civil().day.saturating_sub(1));
+        self.start_of_day().minus(into)
+    }
+
+    /// The first instant of the UTC month after.
+    #[must_use]
+    pub fn start_of_next_month(self) -> Self {
+        let Civil { year, month, .. } = self.civil();
+        self.start_of_month().plus(Millis::days(days_in_month(year, month)))
+    }
+
     /// RFC 3339 in UTC, with milliseconds only where there are some: `2026-11-22T03:43:49Z`.
     pub fn to_rfc3339(self) -> String {
         let t = self.civil();
@@ -314,6 +340,45 @@ mod tests {
             assert!(Millis::parse(text).is_err(), "{text}");
         }
         assert_eq!(Millis::millis(1_001).ceil_secs(), 2);
+    }
+
+    #[test]
+    fn hours_days_and_months_begin_where_the_calendar_says() {
+        let read = |text| UnixMillis::parse_rfc3339(text).unwrap();
+        for (at, hour, day, month, next) in [
+            ("1970-01-01", "1970-01-01", "1970-01-01", "1970-01-01", "1970-02-01"),
+            (
+                "2026-11-22T03:43:49.007Z",
+                "2026-11-22T03:00:00Z",
+                "2026-11-22",
+                "2026-11-01",
+                "2026-12-01",
+            ),
+            (
+                "2026-12-31T23:59:59.999Z",
+                "2026-12-31T23:00:00Z",
+                "2026-12-31",
+                "2026-12-01",
+                "2027-01-01",
+            ),
+            ("2028-02-29", "2028-02-29", "2028-02-29", "2028-02-01", "2028-03-01"),
+            ("2027-02-28", "2027-02-28", "2027-02-28", "2027-02-01", "2027-03-01"),
+            (
+                "2100-02-28T12:00:00Z",
+                "2100-02-28T12:00:00Z",
+                "2100-02-28",
+                "2100-02-01",
+                "2100-03-01",
+            ),
+        ] {
+            let begins = read(at);
+            assert_eq!(begins.start_of_hour(), read(hour), "{at}");
+            assert_eq!(begins.start_of_day(), read(day), "{at}");
+            assert_eq!(begins.start_of_month(), read(month), "{at}");
+            assert_eq!(begins.start_of_next_month(), read(next), "{at}");
+        }
+        let last = UnixMillis::from_millis(u64::MAX);
+        assert!(last.start_of_month() < last && last.start_of_next_month() >= last);
     }
 
     #[test]

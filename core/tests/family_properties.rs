@@ -10,7 +10,7 @@ use tollgate_core::family::{
     Change, Event, FamilyReply, FamilyRequest, FamilyState, KeyPatch, Write,
 };
 use tollgate_core::key::{KeyId, KeyRecord, KeyState};
-use tollgate_core::limit::{Charge, Rate};
+use tollgate_core::limit::{Charge, Concurrency, Measure, Rate, Slot};
 use tollgate_core::time::{Millis, UnixMillis};
 
 const START: u64 = 1_800_000_000_000;
@@ -21,6 +21,8 @@ const KEYS: u8 = 6;
 /// The limits that a script charges, and the most that one of them reserves at a time.
 const LIMITS: [u32; 2] = [5, 200];
 const RESERVE: u64 = 4;
+/// The limit that a script asks ahead of.
+const LEASED: u32 = 200;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -40,7 +42,10 @@ enum Step {
 /// A request; versions are told by how far they are from the present one.
 #[derive(Clone, Debug)]
 enum Ask {
-    Admit { key: u8, off: i64, limit: (u32, bool) },
+    Admit { key: u8, off: i64, limit: (u32, bool), ahead: u32 },
+    Lease { key: u8, off: i64, ahead: u32 },
+    Enter { key: u8, slot: u8 },
+    Release { slot: u8 },
     Rotate { key: u8, new: u8, grace: u64, off: Option<i64> },
     EndGrace { key: u8 },
     Update { key: u8, off: i64, expires_in: Option<u64>, name: String },
@@ -62,6 +67,20 @@ fn first() -> KeyRecord {
         "expires_at": START + 60 * MINUTE, "lifetime": 60 * MINUTE, "digest": digest(1),
     }))
     .unwrap()
+}
+
+fn charge(limit: String, measure: Measure) -> Charge {
+    Charge { limit, bucket: String::new(), measure, cost: 1, shadow: false, leased: false }
+}
+
+/// So many in a minute, and some of them ahead.
+fn leased(requests: u32) -> Charge {
+    let rate = Rate::new(requests, Millis::secs(60)).unwrap();
+    Charge { leased: true, ..charge(format!("l{requests}"), Measure::Rate(rate)) }
+}
+
+fn in_flight() -> Charge {
+    charge("busy".to_owned(), Measure::Concurrency(Concurrency::new(3).unwrap()))
 }
 
 fn digest(pepper: u32) -> serde_json::Value {
@@ -107,17 +126,41 @@ impl Play {
             present.saturating_add_signed(off)
         };
         let change = match ask.clone() {
-            Ask::Admit { key, off, limit: (requests, shadow) } => {
-                let rate = Rate::new(requests, Millis::secs(60)).unwrap();
-                let limit = format!("l{requests}");
-                let charge = Charge { limit, bucket: String::new(), rate, cost: 1, shadow };
-                let version = version(key, off);
+            Ask::Admit { key, off, limit: (requests, shadow), ahead } => {
+                let charges = vec![Charge { shadow, ..leased(requests) }];
+                let (id, version) = (id(key), version(key, off));
+                return FamilyRequest::Admit {
+                    id,
+                    version,
+                    charges,
+                    rehash: None,
+                    slot: None,
+                    ahead,
+                };
+            }
+            Ask::Lease { key, off, ahead } => {
+                let charges = vec![leased(LEASED)];
+                return FamilyRequest::Lease {
+                    id: id(key),
+                    version: version(key, off),
+                    charges,
+                    ahead,
+                };
+            }
+            Ask::Enter { key, slot } => {
+                let slot = Slot { id: slot.to_string(), holds: Millis::secs(30) };
                 return FamilyRequest::Admit {
                     id: id(key),
-                    version,
-                    charges: vec![charge],
+                    version: version(key, 0),
+                    charges: vec![in_flight()],
                     rehash: None,
+                    slot: Some(slot),
+                    ahead: 0,
                 };
+            }
+            Ask::Release { slot } => {
+                let (charges, slot) = (vec![in_flight()], slot.to_string());
+                return FamilyRequest::Release { charges, slot };
             }
             Ask::Claim => return FamilyRequest::Claim { family: id(3) },
             Ask::Rotate { key, new, grace, off } => Change::Rotate {
@@ -151,14 +194,24 @@ impl Play {
         let (reply, writes) = self.state.apply(request.clone(), UnixMillis::from_millis(self.wall));
         match &reply {
             FamilyReply::Changed { .. } => {}
+            FamilyReply::Released => {
+                assert!(matches!(request, FamilyRequest::Release { .. }), "{reply:?}");
+            }
             FamilyReply::Verdict(verdict) => {
-                let FamilyRequest::Admit { id, version, .. } = request else { panic!("{reply:?}") };
+                let (FamilyRequest::Admit { id, version, ahead, .. }
+                | FamilyRequest::Lease { id, version, ahead, .. }) = request
+                else {
+                    panic!("{reply:?}")
+                };
+                let granted = verdict.grant().map_or(0, |grant| grant.requests);
+                assert!(granted <= *ahead, "never more than was asked for");
                 let record = before.record(id).unwrap();
                 assert_eq!((record.state, record.version), (KeyState::Active, *version));
                 assert!(UnixMillis::from_millis(self.wall) < record.expires_at);
                 assert!(!record.suspended);
                 assert!(verdict.is_admitted() || writes.is_empty());
-                if verdict.is_admitted() {
+                // What is given ahead is counted by whoever spends it.
+                if verdict.is_admitted() && matches!(request, FamilyRequest::Admit { .. }) {
                     *self.admitted.entry(id.clone()).or_default() += 1;
                 }
             }
@@ -290,6 +343,10 @@ impl Play {
     }
 }
 
+fn ahead() -> impl Strategy<Value = u32> {
+    prop_oneof![3 => Just(0_u32), 1 => 1..40_u32]
+}
+
 fn asks() -> impl Strategy<Value = Ask> {
     let key = || 0..KEYS;
     let off = || prop_oneof![5 => Just(0_i64), 1 => -2..3_i64];
@@ -297,7 +354,11 @@ fn asks() -> impl Strategy<Value = Ask> {
     let grace = prop_oneof![Just(0_u64), 1..10 * MINUTE];
     let expires_in = prop::option::of(prop_oneof![Just(0_u64), 1..90 * MINUTE]);
     prop_oneof![
-        6 => (key(), off(), limit).prop_map(|(key, off, limit)| Ask::Admit { key, off, limit }),
+        6 => (key(), off(), limit, ahead())
+            .prop_map(|(key, off, limit, ahead)| Ask::Admit { key, off, limit, ahead }),
+        2 => (key(), off(), 1..40_u32).prop_map(|(key, off, ahead)| Ask::Lease { key, off, ahead }),
+        2 => (key(), 0..5_u8).prop_map(|(key, slot)| Ask::Enter { key, slot }),
+        2 => (0..5_u8).prop_map(|slot| Ask::Release { slot }),
         6 => (key(), key(), grace, prop::option::of(off()))
             .prop_map(|(key, new, grace, off)| Ask::Rotate { key, new, grace, off }),
         1 => key().prop_map(|key| Ask::EndGrace { key }),
@@ -327,8 +388,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Much use of two keys, and little else.
 fn busy_steps() -> impl Strategy<Value = Vec<Vec<Step>>> {
     let limit = (prop::sample::select(&LIMITS[..]), prop::bool::weighted(0.4));
-    let ask = (0..2_u8, limit, 1..30_usize)
-        .prop_map(|(key, limit, times)| vec![Step::Ask(Ask::Admit { key, off: 0, limit }); times]);
+    let ask = (0..2_u8, limit, ahead(), 1..30_usize).prop_map(|(key, limit, ahead, times)| {
+        vec![Step::Ask(Ask::Admit { key, off: 0, limit, ahead }); times]
+    });
     let one = |step: Step| vec![step];
     let step = prop_oneof![
         6 => ask,

@@ -76,7 +76,7 @@ proptest! {
     #[test]
     fn what_isolates_gather_adds_up_to_what_they_answered(
         requests in proptest::collection::vec(
-            (0_usize..4, 0_u64..5, 0_u64..7_200_000, any::<bool>(), 0_u64..200), 1..300),
+            (0_usize..4, 0_u64..5, 0_u64..7_200_000, any::<(bool, bool)>(), 0_u64..200), 1..300),
     ) {
         // Four isolates, four keys of two tenants and requests without a key, over two hours.
         let start = UnixMillis::parse_rfc3339("2026-11-22T10:00:00Z").unwrap();
@@ -84,19 +84,25 @@ proptest! {
         let tenant = |key: usize| ["acme", "b"][key % 2];
         let mut isolates: Vec<Ledger> = (0..4).map(|_| Ledger::default()).collect();
         let mut expected: BTreeMap<(String, Option<KeyId>, UnixMillis), Counts> = BTreeMap::new();
-        for (isolate, key, after, admitted, took) in requests {
+        let mut passed = 0_u64;
+        for (isolate, key, after, (admitted, leased), took) in requests {
             let key = usize::try_from(key).unwrap();
             let id = ids.get(key);
             let (at, took) = (start.plus(Millis::millis(after)), Millis::millis(took));
             let (status, code) = if admitted { (200, None) } else { (429, Some(Code::RateLimited)) };
             let sample = Sample {
                 key: id.map(|id| (id, tenant(key))),
-                route: Some("read"), status, code, country: None, at, took, admitted, in_grace: false,
+                route: Some("read"), status, code, country: None, at, took, admitted, leased,
+                in_grace: false,
             };
             let _ = isolates[isolate].record(&sample);
             let of = if id.is_some() { tenant(key) } else { "*" };
             let counts = expected.entry((of.to_owned(), id.cloned(), start_of_hour(at))).or_default();
             counts.add(status, code, admitted, took);
+            if admitted && leased {
+                counts.was_leased();
+            }
+            passed += u64::from(admitted);
         }
         let mut gathered: BTreeMap<(String, Option<KeyId>, UnixMillis), Counts> = BTreeMap::new();
         for isolate in &mut isolates {
@@ -114,7 +120,10 @@ proptest! {
         // However the hours are cut into days and buckets, the sums are the same.
         let hours: Vec<Stretch> = gathered
             .into_iter()
-            .map(|((_, _, at), gathered)| Stretch { at, admitted: gathered.admitted, gathered })
+            .map(|((_, _, at), gathered)| {
+                // The objects tell of those that asked them.
+                Stretch { at, admitted: gathered.admitted - gathered.leased, gathered }
+            })
             .collect();
         let now = start.plus(Millis::hours(3));
         let sums = [By::Hour, By::Day].map(|by| {
@@ -126,5 +135,6 @@ proptest! {
             told
         });
         prop_assert_eq!(&sums[0], &sums[1]);
+        prop_assert_eq!(&sums[0]["admitted"], passed, "each once");
     }
 }

@@ -132,20 +132,34 @@ UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def rate(limit):
-    """A limit of a tenant, however its window is written."""
+    """What a rate says, however its window is written."""
     window = re.fullmatch(r"([0-9]+)(ms|s|m|h|d)", str(limit.get("window")))
     length = int(window[1]) * UNITS[window[2]] if window else limit.get("window")
     return limit.get("requests"), length
 
 
+def can_be_leased(limit):
+    """A leased bucket holds more than what flows in during a second, or a fiftieth of a shorter window."""
+    bucket = limit.get("bucket") if isinstance(limit, dict) else None
+    if not isinstance(bucket, dict) or limit.get("mode") != "leased":
+        return True
+    requests, length = rate(bucket)
+    burst = bucket.get("burst")
+    if not all(isinstance(number, (int, float)) and number > 0 for number in (requests, length, burst)):
+        return True
+    return burst > -(-requests * min(1_000, length // 50) // length)
+
+
 def is_whole(body):
-    """At most 1024 bytes of metadata; limits of a key with other names, limits of a tenant that differ."""
+    """At most 1024 bytes of metadata; limits of a key with other names, and that can be leased where they
+    say so; limits of a tenant that differ."""
     if not isinstance(body, dict):
         return True
     limits, largest = body.get("limits"), body.get("largest_limits")
     return (
         bytes_of(body.get("metadata")) <= 1024
         and (not isinstance(limits, list) or all_apart(limits, lambda limit: limit.get("name") or "default"))
+        and (not isinstance(limits, list) or all(map(can_be_leased, limits)))
         and (not isinstance(largest, list) or all_apart(largest, rate))
     )
 

@@ -26,15 +26,18 @@ export const DAY = 24 * HOUR;
  */
 export async function startClockedGate({ at = Math.floor(Date.now() / HOUR) * HOUR, worker = "clock-worker.mjs", ...options }) {
   const gate = await startGate({ ...options, worker: wrapped(worker) });
-  const ask = async (name, value) => {
-    const answer = await gate.request({ headers: { [`x-test-${name}`]: String(value) } });
+  const ask = async (name, value, isolate = gate) => {
+    const answer = await isolate.request({ headers: { [`x-test-${name}`]: String(value) } });
     if (answer.status !== 200) throw new Error(`x-test-${name}: ${value}: ${answer.status} ${answer.text}\n${gate.output}`);
     return answer.json;
   };
   gate.now = at;
-  /** Sets the time, in ms since 1970. */
+  /** Asks the Worker of a test what it takes under the header `x-test-{name}`. */
+  gate.ask = ask;
+  /** Sets the time, in ms since 1970, in all of its isolates: each is ahead by its `ahead` ms. */
   gate.setTime = async (ms) => {
     await ask("clock", ms);
+    for (const edge of gate.edges) await ask("clock", ms + (edge.ahead ?? 0), edge);
     gate.now = ms;
   };
   gate.advance = (ms) => gate.setTime(gate.now + ms);

@@ -8,14 +8,25 @@ import { seenOf } from "./race.mjs";
  * requests of the key, starts it again on the same state and port, and sends on until more were refused
  * than the limit allows.
  *
+ * @param {object} gate
+ * @param {object} backend
+ * @param {object} options
+ * @param {object} options.key
+ * @param {number} options.killAt
+ * @param {string} [options.path]
+ * @param {number} [options.clients]
+ * @param {number} [options.enough] refusals that are enough to believe them
+ * @param {object[]} [options.isolates] of the gate, which the clients send to by turns
  * @returns {Promise<{beforeKill: number, seen: number, statuses: Record<string, number>}>} requests that
  *   the backend had seen at the kill, and in all; answers of each status after it
  */
-export async function raceThroughAKill(gate, backend, { key, killAt, path = "/plain", clients = 8, enough = 200 }) {
+export async function raceThroughAKill(gate, backend, { key, killAt, path = "/plain", clients = 8, enough = 200, isolates = [gate] }) {
   const stop = { now: false };
+  let turn = 0;
   const once = async () => {
     try {
-      return (await gate.request({ path, headers: key.bearer, timeout: 30_000 })).status;
+      const isolate = isolates[(turn += 1) % isolates.length];
+      return (await isolate.request({ path, headers: key.bearer, timeout: 30_000 })).status;
     } catch {
       return "cut off";
     }

@@ -36,6 +36,7 @@ export const demoPolicy = (backend) =>
  * @param {object | string} [options.module] a policy module to deploy as it is, instead of `policy`
  * @param {string} [options.name] of its log
  * @param {string} [options.worker] path of another Worker to run on the same platform
+ * @param {number} [options.edges] further isolates of the same Worker, which share its objects: `gate.edges`
  * @returns {Promise<Gate>}
  */
 export async function startGate(options) {
@@ -50,7 +51,7 @@ export async function startGate(options) {
 }
 
 class Gate {
-  constructor({ policy, environment = "dev", secrets = {}, module, name = "gate", worker }) {
+  constructor({ policy, environment = "dev", secrets = {}, module, name = "gate", worker, edges = 0 }) {
     this.folder = mkdtempSync(join(tmpdir(), "tollgate-gate-"));
     this.state = join(this.folder, "state");
     this.log = logFile(name);
@@ -64,6 +65,8 @@ class Gate {
     this.policy = policy;
     this.module = module;
     this.worker = worker;
+    /** Its further isolates, each with the port that it listens on. */
+    this.edges = Array.from({ length: edges }, (_, i) => new Edge(this, `edge${i + 1}`));
     writeFileSync(this.log, "");
     mkdirSync(this.state);
     mkdirSync(join(this.folder, "overlay"));
@@ -79,7 +82,11 @@ class Gate {
       writeFileSync(at("policy.json"), typeof this.module === "string" ? this.module : JSON.stringify(this.module));
     }
     writeConfig(at("workerd.capnp"), {
-      sockets: [{ name: "http", address: `127.0.0.1:${this.port}` }],
+      sockets: [
+        { name: "http", address: `127.0.0.1:${this.port}` },
+        ...this.edges.map(({ name, port }) => ({ name, address: `127.0.0.1:${port}`, service: name })),
+      ],
+      edges: this.edges.length,
       state: this.state,
       overlay: at("overlay"),
       policy: at("policy.json"),
@@ -87,10 +94,12 @@ class Gate {
       secrets: Object.keys(this.secrets),
       worker: this.worker,
     });
-    this.process = await serve(at("workerd.capnp"), this.secrets, 1, (chunk) => appendFileSync(this.log, chunk));
+    const sockets = 1 + this.edges.length;
+    this.process = await serve(at("workerd.capnp"), this.secrets, sockets, (chunk) => appendFileSync(this.log, chunk));
     // A test that fails before it stops its gate must not hang.
     this.process.unref();
     this.port = this.process.ports.http;
+    for (const edge of this.edges) edge.port = this.process.ports[edge.name];
     this.agent = new Agent({ keepAlive: true, maxSockets: Infinity });
     up.add(this);
   }
@@ -170,6 +179,17 @@ class Gate {
     rmSync(this.folder, { recursive: true, force: true });
     if (leaks.length > 0) throw new Error(`secrets were written down:\n${leaks.join("\n")}`);
   }
+}
+
+/** One more isolate of a gate. */
+class Edge {
+  port = 0;
+  constructor(gate, name) {
+    this.gate = gate;
+    this.name = name;
+  }
+  request = (options) => request({ port: this.port, agent: this.gate.agent, ...options });
+  open = (options) => open({ port: this.port, agent: this.gate.agent, ...options });
 }
 
 function parsed(text) {

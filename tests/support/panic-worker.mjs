@@ -1,44 +1,47 @@
 // The gate, and a way to make its Wasm panic where a test says. A header of a request says where:
 //
-//   x-test-panic: begin     in the first step of its walk
-//   x-test-panic: step      in a later step, after a store was asked
-//   x-test-panic: gate      in async Rust, whose future then never ends
-//   x-test-panic: object    in the Durable Object that it asks
-//   x-test-slow: MS         the objects take so long for each call, from now on; 0 ends that
+//   x-test-panic: begin     the road, in the first step of its walk
+//   x-test-panic: step      the road, in a later step, after a store was asked
+//   x-test-panic: memory    the road, when the house next asks what the isolate remembers
+//   x-test-panic: gate      the house, in async Rust, whose future then never ends
+//   x-test-panic: object    the house, in the Durable Object that it asks
+//   x-test-objects: hold    keys' objects go on with no call, until x-test-objects: free
+//   x-test-held: any        how many calls have come to that
 import gate, { CounterObject, KeyObject as Key, TenantObject } from "../../worker.mjs";
-import entry, { KeyObject as Inner } from "./build/index.js";
+import houseEntry, { KeyObject as Inner } from "../../build/house/index.js";
+import roadEntry from "../../build/road/index.js";
 
-const wasm = entry.prototype;
-let inObject = false;
-let slow = 0;
+const [road, house] = [roadEntry.prototype, houseEntry.prototype];
+/** Where the next panic is to be: whoever comes by there first has it. */
+let where = null;
+let holding = false;
+let held = 0;
 
-function before(owner, method, act) {
+/** Has `owner[method]` do `act` first when the next panic is to be there. */
+function panics(there, owner, method, act) {
   const original = owner[method];
   owner[method] = function (...args) {
-    return act(...args) ?? original.apply(this, args);
+    if (where !== there) return original.apply(this, args);
+    where = null;
+    return act();
   };
 }
-const asks = (request, where) => request.headers.get("x-test-panic") === where;
-
-before(wasm, "roadBegin", (request) => void (asks(request, "begin") && wasm.panicOnPurpose()));
-before(wasm, "roadStep", (walk, request) => void (asks(request, "step") && wasm.panicOnPurpose()));
-before(wasm, "gateAnswer", (walk, request) => {
-  if (!asks(request, "gate")) return undefined;
-  // As a panic inside a future: the hook runs, and nobody ever hears of the future again.
-  try {
-    wasm.panicOnPurpose();
-  } catch {}
+panics("begin", road, "roadBegin", road.panicOnPurpose);
+panics("step", road, "roadStep", road.panicOnPurpose);
+panics("memory", road, "failuresSpent", road.panicOnPurpose);
+panics("object", Inner.prototype, "call", house.panicOnPurpose);
+// As in a future: a panic there has no caller, and nobody ever hears of the future again.
+panics("gate", house, "gateAnswer", () => {
+  queueMicrotask(() => house.panicOnPurpose());
   return new Promise(() => {});
-});
-before(Inner.prototype, "call", () => {
-  if (!inObject) return;
-  inObject = false;
-  wasm.panicOnPurpose();
 });
 
 class KeyObject extends Key {
   async call(message) {
-    if (slow > 0) await new Promise((resolve) => setTimeout(resolve, slow));
+    held += 1;
+    // Each call looks for itself: no promise of another request may wake it.
+    while (holding) await scheduler.wait(5);
+    held -= 1;
     return super.call(message);
   }
 }
@@ -46,10 +49,11 @@ export { CounterObject, KeyObject, TenantObject };
 
 export default {
   fetch(request, env, ctx) {
-    if (asks(request, "object")) inObject = true;
-    const said = request.headers.get("x-test-slow");
-    if (said !== null) {
-      slow = Number(said);
+    where = request.headers.get("x-test-panic") ?? where;
+    if (request.headers.has("x-test-held")) return Response.json(held);
+    const objects = request.headers.get("x-test-objects");
+    if (objects !== null) {
+      holding = objects === "hold";
       return new Response("ok");
     }
     return gate.fetch(request, env, ctx);

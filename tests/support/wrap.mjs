@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { buildSync } from "esbuild";
-import { at } from "../../scripts/paths.mjs";
+import { at, root } from "../../scripts/paths.mjs";
 
 /** Path of one module made of tests/support/`name`, which imports worker.mjs. */
 export function wrapped(name) {
@@ -13,8 +13,10 @@ export function wrapped(name) {
     bundle: true,
     write: false,
     format: "esm",
-    // What workerd has by these very names.
+    // What workerd has beside it, by the names that it has as seen from worker.mjs.
     external: ["./build/*", "cloudflare:*"],
+    absWorkingDir: root,
+    outfile: at("worker.mjs"),
   });
   const folder = mkdtempSync(join(tmpdir(), "tollgate-wrapped-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::limit;
 use crate::client::member;
 use crate::table::{self, text};
 
@@ -16,7 +17,7 @@ pub(super) fn made(body: &Value) -> String {
 
 /// One key, a line for each of its fields that say something.
 pub(super) fn key(key: &Value) -> String {
-    const FIELDS: [&str; 18] = [
+    const FIELDS: [&str; 19] = [
         "id",
         "name",
         "state",
@@ -29,6 +30,7 @@ pub(super) fn key(key: &Value) -> String {
         "origins",
         "addresses",
         "limits",
+        "mode",
         "mfa",
         "created_at",
         "expires_at",
@@ -37,7 +39,10 @@ pub(super) fn key(key: &Value) -> String {
         "version",
     ];
     let lines = FIELDS.iter().filter_map(|name| {
-        let value = text(member(key, name));
+        let value = match *name {
+            "limits" => limit::shown(member(key, name)),
+            name => text(member(key, name)),
+        };
         (!value.is_empty()).then(|| format!("{:<12} {value}\n", name.replace('_', " ")))
     });
     lines.collect()
@@ -100,13 +105,18 @@ mod tests {
     fn a_key_shows_what_it_has() {
         let shown = key(&json!({
             "id": "a1", "owner": null, "tags": ["x", "y"], "mfa": false, "version": 3,
-            "limits": [{ "name": "default", "requests": 60, "window": "1m", "by": "key" }],
+            "limits": [
+                { "name": "default", "requests": 60, "window": "1m", "by": "key" },
+                { "name": "each", "concurrency": 2, "by": "key+address" },
+            ],
+            "mode": "leased",
         }));
         assert_eq!(
             shown,
             "id           a1\n\
              tags         x, y\n\
-             limits       by key name default requests 60 window 1m\n\
+             limits       default=60/1m,key each=concurrency:2,key+address\n\
+             mode         leased\n\
              version      3\n"
         );
     }

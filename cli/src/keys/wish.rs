@@ -4,6 +4,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use super::limit;
+
 /// What a key is to be; the gate knows the defaults.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct NewArgs {
@@ -73,9 +75,14 @@ struct WishArgs {
     /// A network that it may be used from, such as 192.0.2.0/24; may stand several times.
     #[arg(long = "address", value_name = "CIDR")]
     addresses: Vec<String>,
-    /// A limit, such as 60/1m, or visitor=5/10s,key+address; may stand several times.
-    #[arg(long = "limit", value_name = "[NAME=]N/WINDOW[,BY]")]
+    /// A limit, such as 60/1m, or visitor=5/10s,key+address; may stand several times. Parts, with
+    /// commas between: 60/1m (in any window), burst:100 (a bucket that 60/1m fills), 200/day (also
+    /// hour, month), concurrency:5, what it is counted by, leased.
+    #[arg(long = "limit", value_name = "[NAME=]PART[,PART]...")]
     limits: Vec<String>,
+    /// exact: each request asks; leased: an edge isolate may be given some ahead.
+    #[arg(long, value_parser = ["exact", "leased"])]
+    mode: Option<String>,
     /// How long it lives, such as 365d.
     #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
     expires_in: Option<String>,
@@ -123,6 +130,7 @@ impl WishArgs {
         let mut members = Map::new();
         for (name, text) in [
             ("owner", &self.owner),
+            ("mode", &self.mode),
             ("expires_in", &self.expires_in),
             ("expires_at", &self.expires_at),
         ] {
@@ -141,7 +149,8 @@ impl WishArgs {
             }
         }
         if !self.limits.is_empty() {
-            let limits = self.limits.iter().map(|text| limit(text)).collect::<Result<Vec<_>>>()?;
+            let limits = self.limits.iter().map(|text| limit::read(text));
+            let limits = limits.collect::<Result<Vec<_>>>()?;
             members.insert("limits".into(), json!(limits));
         }
         if let Some(metadata) = &self.metadata {
@@ -157,24 +166,6 @@ impl WishArgs {
         }
         Ok(members)
     }
-}
-
-/// `60/1m`, `visitor=5/10s`, `visitor=5/10s,key+address`.
-fn limit(text: &str) -> Result<Value> {
-    let wrong = || format!("--limit {text}: write 60/1m, or visitor=5/10s,key+address");
-    let (name, rest) = match text.split_once('=') {
-        Some((name, rest)) => (Some(name), rest),
-        None => (None, text),
-    };
-    let (rate, by) = match rest.split_once(',') {
-        Some((rate, by)) => (rate, Some(by)),
-        None => (rest, None),
-    };
-    let (requests, window) = rate.split_once('/').with_context(wrong)?;
-    let requests: u64 = requests.parse().ok().with_context(wrong)?;
-    Ok(super::without_none(
-        json!({ "name": name, "requests": requests, "window": window, "by": by }),
-    ))
 }
 
 #[cfg(test)]
@@ -226,6 +217,8 @@ mod tests {
             "60/1m",
             "--limit",
             "visitor=5/10s,key+address",
+            "--mode",
+            "leased",
             "--expires-in",
             "30d",
             "--mfa",
@@ -241,7 +234,7 @@ mod tests {
                     { "requests": 60, "window": "1m" },
                     { "name": "visitor", "requests": 5, "window": "10s", "by": "key+address" },
                 ],
-                "expires_in": "30d", "mfa": false,
+                "mode": "leased", "expires_in": "30d", "mfa": false,
             })
         );
     }
@@ -253,12 +246,5 @@ mod tests {
         assert_eq!(body, json!({ "version": 3, "name": "n", "tags": null }));
         let both = Changed::parse_from(["x", "id", "--tag", "a", "--clear", "tags"]);
         assert!(both.args.body(3).is_err());
-    }
-
-    #[test]
-    fn a_limit_that_makes_no_sense_is_told_here() {
-        for text in ["", "60", "60/", "x/1m", "-1/1m", "a=/1m", "1.5/1m"] {
-            assert_eq!(limit(text).is_ok(), text == "60/", "{text}: the gate knows durations");
-        }
     }
 }

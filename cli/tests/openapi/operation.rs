@@ -26,6 +26,7 @@ pub(crate) const OF_EVERYBODY: &[Code] = &[
     Code::OriginNotAllowed,
     Code::InsufficientScope,
     Code::RateLimited,
+    Code::QuotaExceeded,
     Code::TooManyFailures,
     Code::AdmissionUnavailable,
     Code::InvalidField,

@@ -2,6 +2,7 @@
 
 mod explain;
 mod keys;
+mod limits;
 mod log;
 mod people;
 mod tenants;
@@ -18,7 +19,15 @@ pub(crate) const TIME_ASKED: &str =
 /// Every component.
 pub(crate) fn all() -> Value {
     let mut all = Map::new();
-    let parts = [basic(), keys::all(), tenants::all(), log::all(), people::all(), explain::all()];
+    let parts = [
+        basic(),
+        keys::all(),
+        limits::all(),
+        tenants::all(),
+        log::all(),
+        people::all(),
+        explain::all(),
+    ];
     for (name, schema) in parts.into_iter().flatten() {
         let before = all.insert(name.to_owned(), schema);
         assert!(before.is_none(), "{name} stands twice");
@@ -118,7 +127,7 @@ fn problem() -> Value {
         ("correlationId", about(json!({ "type": "string" }), "The value of `X-Request-Id`.")),
         ("required_scopes?", texts()),
         ("retry_after?", about(whole(), "Seconds until it may be sent again.")),
-        ("violated-policies?", about(texts(), "The limits that are used up.")),
+        ("violated-policies?", about(texts(), "The limits without room.")),
         ("errors?", with(list(&field), &json!({ "minItems": 1 }))),
         ("version?", about(whole(), "The present one.")),
         ("max_keys?", about(json!({ "type": "integer" }), "As many as the tenant may have.")),
@@ -128,7 +137,9 @@ fn problem() -> Value {
     let of_code = |code: &Code| {
         let own = match code {
             Code::InsufficientScope => json!(["required_scopes"]),
-            Code::RateLimited => json!(["retry_after", "violated-policies"]),
+            Code::RateLimited | Code::QuotaExceeded | Code::ConcurrencyExceeded => {
+                json!(["retry_after", "violated-policies"])
+            }
             Code::TooManyFailures | Code::IdempotencyInProgress => json!(["retry_after"]),
             Code::VersionConflict => json!(["version"]),
             _ => json!([]),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::limit::Windows;
+use crate::limit::{Bucket, Concurrency, Counts, Period, Quota, Slot};
 
 fn rate(requests: u32) -> Rate {
     Rate::new(requests, Millis::minutes(1)).unwrap()
@@ -94,15 +94,16 @@ fn nobody_is_pushed_out_by_a_flood_of_names() {
 
 fn charge(limit: &str, bucket: &str, requests: u32) -> Charge {
     let (limit, bucket) = (limit.to_owned(), bucket.to_owned());
-    Charge { limit, bucket, rate: rate(requests), cost: 1, shadow: false }
+    let measure = Measure::Rate(rate(requests));
+    Charge { limit, bucket, measure, cost: 1, shadow: false, leased: false }
 }
 
 #[test]
 fn a_denial_answers_for_its_limit_and_bucket_until_it_ends() {
-    let mut object = Windows::default();
+    let mut object = Counts::default();
     let charges = [charge("visitor", "a", 1), charge("default", "", 60)];
-    assert!(object.charge(&charges, at(0)).is_admitted());
-    let refused = object.charge(&charges, at(10_000));
+    assert!(object.charge(&charges, None, at(0)).is_admitted());
+    let refused = object.charge(&charges, None, at(10_000));
 
     let mut cache = DenialCache::new(10);
     assert_eq!(cache.denied("key", &charges, at(10_000)), None);
@@ -125,6 +126,11 @@ fn a_denial_answers_for_its_limit_and_bucket_until_it_ends() {
             "shadow never refuses",
         ),
         (vec![Charge { cost: 0, ..charge("visitor", "a", 1) }], 30_000, "it asks for nothing"),
+        (
+            vec![Charge { leased: true, ..charge("visitor", "a", 1) }],
+            30_000,
+            "the limit is another one now",
+        ),
         (charges.to_vec(), 60_000, "there is room again"),
     ] {
         assert_eq!(cache.denied("key", &charges, at(now)), None, "{why}");
@@ -137,18 +143,18 @@ fn a_denial_answers_for_its_limit_and_bucket_until_it_ends() {
 fn an_admission_is_no_denial() {
     let mut cache = DenialCache::new(10);
     let charges = [charge("default", "", 1)];
-    let admitted = Windows::default().charge(&charges, at(0));
+    let admitted = Counts::default().charge(&charges, None, at(0));
     cache.deny("key", &charges, &admitted, at(0));
     assert!(cache.is_empty());
 }
 
 #[test]
 fn a_costly_request_is_denied_without_denying_cheap_ones() {
-    let mut object = Windows::default();
+    let mut object = Counts::default();
     let costing = |cost| [Charge { cost, ..charge("default", "", 10) }];
-    let _ = object.charge(&costing(4), at(0));
-    let _ = object.charge(&costing(4), at(20_000));
-    let refused = object.charge(&costing(7), at(30_000));
+    let _ = object.charge(&costing(4), None, at(0));
+    let _ = object.charge(&costing(4), None, at(20_000));
+    let refused = object.charge(&costing(7), None, at(30_000));
     assert_eq!(refused.retry_after(), Some(ms(50_000)));
 
     let mut cache = DenialCache::new(10);
@@ -163,11 +169,11 @@ fn a_costly_request_is_denied_without_denying_cheap_ones() {
 #[test]
 fn a_long_denial_is_asked_about_every_minute() {
     let day = Rate::new(1, Millis::hours(24)).unwrap();
-    let charges = [Charge { rate: day, ..charge("daily", "", 1) }];
-    let mut object = Windows::default();
-    let _ = object.charge(&charges, at(0));
+    let charges = [Charge { measure: Measure::Rate(day), ..charge("daily", "", 1) }];
+    let mut object = Counts::default();
+    let _ = object.charge(&charges, None, at(0));
     let mut cache = DenialCache::new(10);
-    cache.deny("key", &charges, &object.charge(&charges, at(0)), at(0));
+    cache.deny("key", &charges, &object.charge(&charges, None, at(0)), at(0));
     let cached = cache.denied("key", &charges, at(59_999)).unwrap();
     assert_eq!(cached.retry_after(), Some(ms(86_400_000 - 59_999)), "the whole wait is told");
     assert_eq!(cache.denied("key", &charges, at(60_000)), None, "the limit may have been raised");
@@ -176,17 +182,76 @@ fn a_long_denial_is_asked_about_every_minute() {
 #[test]
 fn denials_are_bounded() {
     let mut cache = DenialCache::new(3);
-    let mut object = Windows::default();
+    let mut object = Counts::default();
     for n in 0..10 {
         let charges = [charge("visitor", &n.to_string(), 1)];
-        let _ = object.charge(&charges, at(n));
-        cache.deny("key", &charges, &object.charge(&charges, at(n)), at(n));
+        let _ = object.charge(&charges, None, at(n));
+        cache.deny("key", &charges, &object.charge(&charges, None, at(n)), at(n));
     }
     assert_eq!(cache.len(), 3);
     assert!(cache.denied("key", &[charge("visitor", "9", 1)], at(10)).is_some(), "the last to end");
     assert!(cache.denied("key", &[charge("visitor", "0", 1)], at(10)).is_none());
     let charges = [charge("visitor", "new", 1)];
-    let _ = object.charge(&charges, at(90_000));
-    cache.deny("key", &charges, &object.charge(&charges, at(90_000)), at(90_000));
+    let _ = object.charge(&charges, None, at(90_000));
+    cache.deny("key", &charges, &object.charge(&charges, None, at(90_000)), at(90_000));
     assert_eq!(cache.len(), 1, "what has ended makes room first");
+}
+
+#[test]
+fn a_denial_is_of_the_very_measure() {
+    let of = |measure| [Charge { measure, ..charge("default", "", 1) }];
+    let bucket = |requests, burst| {
+        let rate = Rate::new(requests, Millis::minutes(1)).unwrap();
+        Measure::TokenBucket(Bucket::new(rate, burst).unwrap())
+    };
+    let quota = |requests| Measure::Quota(Quota::new(requests, Period::Day).unwrap());
+    for (measure, kept, others) in [
+        (bucket(1, 1), 60_000, [bucket(2, 1), bucket(1, 2)]),
+        (quota(1), 60_000, [quota(2), Measure::Quota(Quota::new(1, Period::Hour).unwrap())]),
+        (Measure::Rate(rate(1)), 60_000, [Measure::Rate(rate(2)), bucket(1, 1)]),
+    ] {
+        let mut object = Counts::default();
+        let mut cache = DenialCache::new(10);
+        let _ = object.charge(&of(measure), None, at(0));
+        let refused = object.charge(&of(measure), None, at(0));
+        cache.deny("key", &of(measure), &refused, at(0));
+        let until = |measure, now| cache.denied("key", &of(measure), at(now)).is_some();
+        let told = (until(measure, kept - 1), until(measure, kept));
+        assert_eq!(told, (true, false), "{measure:?}: for as long as it lasts, a minute at most");
+        assert!(others.iter().all(|other| !until(*other, 1)), "{measure:?}");
+    }
+}
+
+#[test]
+fn a_full_limit_in_flight_is_believed_for_a_second_or_until_a_place_is_freed_here() {
+    let in_flight = Measure::Concurrency(Concurrency::new(1).unwrap());
+    let charges =
+        [charge("default", "", 1), Charge { measure: in_flight, ..charge("flight", "", 1) }];
+    let slot = Slot { id: "a".to_owned(), holds: Millis::minutes(1) };
+    let refused = |object: &mut Counts| {
+        let _ = object.charge(&charges, Some(&slot), at(0));
+        object.charge(&charges, Some(&slot), at(1))
+    };
+    let refused = refused(&mut Counts::default());
+    assert_eq!(refused.exceeded(), ["default", "flight"]);
+
+    let mut cache = DenialCache::new(10);
+    for object in ["key", "key2", "ke"] {
+        cache.deny(object, &charges, &refused, at(1));
+    }
+    let denied = |cache: &DenialCache, object: &str, now| {
+        let cached = cache.denied(object, &charges, at(now));
+        cached.map_or(vec![], |cached| cached.exceeded().to_vec())
+    };
+    assert_eq!(denied(&cache, "key", 1_000), ["default", "flight"]);
+    assert_eq!(denied(&cache, "key", 1_001), ["default"], "an estimate");
+    cache.forget("key");
+    assert_eq!(denied(&cache, "key", 2), ["default"], "and the window is as full as before");
+    for other in ["key2", "ke"] {
+        assert_eq!(denied(&cache, other, 2), ["default", "flight"], "another object");
+    }
+    let costly = [Charge { cost: 5, ..charges[1].clone() }];
+    assert!(cache.denied("ke", &costly, at(2)).is_some());
+    let free = [Charge { cost: 0, ..charges[1].clone() }];
+    assert!(cache.denied("ke", &free, at(2)).is_none());
 }

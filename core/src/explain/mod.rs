@@ -14,7 +14,7 @@ use crate::address::ClientIpSource;
 use crate::family::{FamilyReply, FamilyRequest, FamilyState};
 use crate::header::name;
 use crate::key::{Key, KeyEnvironment, KeyPrefix, KeyRecord, Presented, find_key};
-use crate::limit::Windows;
+use crate::limit::Counts;
 use crate::policy::{HostKind, Policy};
 use crate::problem::Code;
 use crate::request::{Entropy, Head, RequestUrl};
@@ -25,6 +25,8 @@ use crate::road::{
 use crate::text::Secret;
 use crate::time::UnixMillis;
 
+/// What a leased limit would give ahead would be told as used: it is one request that is explained.
+const NONE_AHEAD: u32 = 0;
 /// The most headers of a request that is explained; platforms take fewer than that.
 pub const MAX_HEADERS: usize = 200;
 
@@ -234,9 +236,12 @@ fn supply(ask: &Ask, record: Option<&KeyRecord>, now: UnixMillis) -> Supplied {
     match ask {
         Ask::Cached { .. } => Supplied::Cached(None),
         Ask::Object { class: ObjectClass::Key, message, .. } => {
-            let Ok(request) = serde_json::from_str::<FamilyRequest>(message) else {
+            let Ok(mut request) = serde_json::from_str::<FamilyRequest>(message) else {
                 return Supplied::Failed;
             };
+            if let FamilyRequest::Admit { ahead, .. } = &mut request {
+                *ahead = NONE_AHEAD;
+            }
             let Some(record) = record else { return told(&FamilyReply::Unknown) };
             let mut family = FamilyState::of(record.clone());
             told(&family.apply(request, now).0)
@@ -246,12 +251,13 @@ fn supply(ask: &Ask, record: Option<&KeyRecord>, now: UnixMillis) -> Supplied {
             Supplied::Object(serde_json::json!({ "origins": origins }).to_string())
         }
         Ask::Object { class: ObjectClass::Counter, message, .. } => {
-            match serde_json::from_str::<CounterRequest>(message) {
-                Ok(CounterRequest::Charge { charges }) => {
-                    told(&Windows::default().charge(&charges, now))
-                }
-                Err(_) => Supplied::Failed,
+            let Ok(mut request) = serde_json::from_str::<CounterRequest>(message) else {
+                return Supplied::Failed;
+            };
+            if let CounterRequest::Charge { ahead, .. } = &mut request {
+                *ahead = NONE_AHEAD;
             }
+            told(&request.answer(&mut Counts::default(), now))
         }
     }
 }

@@ -79,3 +79,42 @@ fn a_request_has_only_so_many_headers() {
         assert_eq!(serde_json::from_value::<Request>(request).is_ok(), fits, "{count}");
     }
 }
+
+#[test]
+fn every_measure_is_told_as_if_nobody_had_called_before_and_nothing_is_given_ahead() {
+    let key = made(&body("sk", json!({})));
+    let detail = |limits: serde_json::Value, cost: u32| {
+        let mut policy = policy();
+        policy.routes[0].limits = serde_json::from_value(limits).unwrap();
+        policy.routes[0].cost = cost;
+        let told = explain(policy, Some(&key.record), &request("/plain", &[]), NOW, &[7; 40]);
+        let step = told.steps.iter().find(|note| note.step == crate::road::Step::Admission);
+        let note = step.unwrap();
+        (told.code, note.result, note.detail.clone())
+    };
+    let rate = |requests: u32| json!({ "requests": requests, "window": "1m" });
+    let all = json!([
+        { "name": "team", "quota": { "requests": 9, "per": "day" }, "by": "tenant" },
+        { "name": "all", "bucket": { "rate": rate(60), "burst": 5 }, "by": "route" },
+        { "name": "visitor", "rate": rate(7), "by": "address", "mode": "leased" },
+        { "name": "busy", "rate": rate(600), "concurrency": 4 },
+        { "name": "ahead", "rate": rate(6_000), "mode": "leased" },
+    ]);
+    let passed = crate::road::Verdict::Passed;
+    assert_eq!(
+        detail(all, 2),
+        (
+            None,
+            passed,
+            "team 7/9 in a period of 24h, all 3/5, full after 5s, visitor 5/7 per 1m, \
+             default 58/60 per 1m, busy 598/600 per 1m, busy.concurrency 3/4 in flight, \
+             ahead 5998/6000 per 1m"
+                .to_owned()
+        )
+    );
+    let refused = crate::road::Verdict::Refused;
+    let (code, result, told) =
+        detail(json!([{ "name": "day", "quota": { "requests": 2, "per": "hour" } }]), 3);
+    assert_eq!((code, result), (Some(Code::QuotaExceeded), refused));
+    assert!(told.starts_with("quota_exceeded: no room left in day: "), "{told}");
+}

@@ -24,7 +24,7 @@ pub use tally::Count;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Digest, KeyId, KeyRecord};
-use crate::limit::{Charge, Verdict};
+use crate::limit::{Charge, Slot, Verdict};
 use crate::people::{Asked, PeopleReply};
 use crate::time::Millis;
 
@@ -44,6 +44,30 @@ pub enum FamilyRequest {
         /// the request is admitted, the key moves to it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rehash: Option<Digest>,
+        /// Where a limit of those in flight is among the charges: the request's place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Slot>,
+        /// So many further requests with these charges are wanted ahead; 0: none.
+        #[serde(default, skip_serializing_if = "is_none_ahead")]
+        ahead: u32,
+    },
+    /// May so many requests be made without asking? Admits none by itself.
+    Lease {
+        /// The key.
+        id: KeyId,
+        /// The version of the record that steps 7 to 9 were decided on.
+        version: u64,
+        /// The limits of each request.
+        charges: Vec<Charge>,
+        /// So many requests, at least 1.
+        ahead: u32,
+    },
+    /// A request is no longer in flight. Answered with [`FamilyReply::Released`].
+    Release {
+        /// The limits that it has a place in.
+        charges: Vec<Charge>,
+        /// What its place was taken under.
+        slot: String,
     },
     /// Something about the holder of an admin key.
     People(Asked),
@@ -77,6 +101,11 @@ impl FamilyRequest {
     pub fn change(actor: impl Into<String>, change: Change) -> Self {
         Self::Change { actor: actor.into(), request_id: None, address: None, change }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the shape that serde asks for
+const fn is_none_ahead(ahead: &u32) -> bool {
+    *ahead == 0
 }
 
 /// A change to a key. Where it has a `version`, that must be the record's.
@@ -170,15 +199,15 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FamilyReply {
-    /// To `Admit`: the key is good, and this is what its limits say.
+    /// To `Admit` and `Lease`: the key is good, and this is what its limits say.
     Verdict(Verdict),
-    /// To `Admit`: the key is revoked, disabled, suspended or expired, by the object's clock. Not
-    /// charged.
+    /// To `Admit` and `Lease`: the key is revoked, disabled, suspended or expired, by the object's
+    /// clock. Not charged.
     Refused {
         /// Its record.
         record: Box<KeyRecord>,
     },
-    /// To `Admit`: decided on another version than this one. Not charged.
+    /// To `Admit` and `Lease`: decided on another version than this one. Not charged.
     Stale {
         /// The present record.
         record: Box<KeyRecord>,
@@ -192,6 +221,8 @@ pub enum FamilyReply {
     },
     /// To `Claim`.
     Claimed,
+    /// To `Release`.
+    Released,
     /// To `Change`: done, or so already.
     Changed {
         /// The key that was asked about; to `Rotate` the new one.

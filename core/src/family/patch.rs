@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::address::Cidr;
 use crate::key::KeyRecord;
-use crate::limit::Limit;
+use crate::limit::{Limit, Mode};
 use crate::origin::OriginPattern;
 use crate::scope::Scope;
 use crate::time::UnixMillis;
@@ -42,6 +42,9 @@ pub struct KeyPatch {
     /// All its limits; empty for the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Vec<Limit>>,
+    /// Whether its limits may be given ahead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// Its end. The lifetime that a rotation hands on changes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMillis>,
@@ -72,6 +75,7 @@ impl KeyPatch {
         set(&mut new.addresses, self.addresses.as_ref(), "addresses", changed);
         set(&mut new.scopes, self.scopes.as_ref(), "scopes", changed);
         set(&mut new.limits, self.limits.as_ref(), "limits", changed);
+        set(&mut new.mode, self.mode.as_ref(), "mode", changed);
         set(&mut new.mfa, self.mfa.as_ref(), "mfa", changed);
         if set(&mut new.expires_at, self.expires_at.as_ref(), "expires_at", changed) {
             new.lifetime = new.expires_at.since(new.created_at);

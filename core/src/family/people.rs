@@ -1,6 +1,7 @@
 //! The holder of an admin key: its second factor and its sessions. Whatever is asked, the key comes
 //! first, and is told of only to whoever shows a session of it.
 
+use super::state::Admission;
 use super::{FamilyReply, FamilyState, Write};
 use crate::key::{KeyId, KeyRecord, KeyState};
 use crate::people::{Asked, PeopleReply, PeopleRequest, Seen};
@@ -29,7 +30,8 @@ impl FamilyState {
             }
         }
         if let PeopleRequest::Admit { version, charges, .. } = request {
-            return self.admit(&key, version, &charges, None, now);
+            let asked = Admission { charges: &charges, slot: None, rehash: None, ahead: 0 };
+            return self.admit(&key, version, asked, now);
         }
         if !record.is_live(now) && !matches!(request, PeopleRequest::Close(_)) {
             return (FamilyReply::Refused { record: Box::new(record.clone()) }, Vec::new());

@@ -9,7 +9,7 @@ use super::{
     Write, due,
 };
 use crate::key::{Digest, KeyId, KeyRecord};
-use crate::limit::{Charge, ObjectClock, Windows};
+use crate::limit::{Charge, Counts, ObjectClock, Slot};
 use crate::people::People;
 use crate::time::{Millis, UnixMillis};
 use crate::usage::Tally;
@@ -22,7 +22,7 @@ const GATE: &str = "gate";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FamilyState {
     pub(super) records: BTreeMap<KeyId, KeyRecord>,
-    pub(super) windows: Windows,
+    pub(super) counts: Counts,
     pub(super) tallies: Tallies,
     /// What was told of keys, as far as it is not what a new key begins with.
     pub(super) told: BTreeMap<KeyId, Told>,
@@ -32,6 +32,14 @@ pub struct FamilyState {
     /// The number of the last event.
     pub(super) seq: u64,
     pub(super) alias: Option<KeyId>,
+}
+
+/// What one request with a key asks for.
+pub(super) struct Admission<'a> {
+    pub(super) charges: &'a [Charge],
+    pub(super) slot: Option<&'a Slot>,
+    pub(super) rehash: Option<Digest>,
+    pub(super) ahead: u32,
 }
 
 /// Who changes something, and the call that brought it.
@@ -56,8 +64,16 @@ impl FamilyState {
         match (request, self.alias.clone()) {
             (FamilyRequest::Claim { family }, _) => self.claim(family),
             (_, Some(family)) => (FamilyReply::Moved { family }, Vec::new()),
-            (FamilyRequest::Admit { id, version, charges, rehash }, None) => {
-                self.admit(&id, version, &charges, rehash, now)
+            (FamilyRequest::Admit { id, version, charges, rehash, slot, ahead }, None) => {
+                let asked = Admission { charges: &charges, slot: slot.as_ref(), rehash, ahead };
+                self.admit(&id, version, asked, now)
+            }
+            (FamilyRequest::Lease { id, version, charges, ahead }, None) => {
+                self.lease(&id, version, &charges, ahead, now)
+            }
+            (FamilyRequest::Release { charges, slot }, None) => {
+                self.counts.release(&charges, &slot, now);
+                (FamilyReply::Released, self.count_writes())
             }
             (FamilyRequest::People(asked), None) => self.answer_people(asked, now),
             (FamilyRequest::Read { id }, None) => match self.records.get(&id) {
@@ -78,8 +94,8 @@ impl FamilyState {
     /// not needed any more are deleted.
     pub fn settle(&mut self, wall: UnixMillis) -> Vec<Write> {
         let now = self.clock.read(wall);
-        self.windows.settle(now);
-        let mut writes = self.window_writes();
+        self.counts.settle(now);
+        let mut writes = self.count_writes();
         writes.extend(self.tallies.take_writes());
         writes
     }
@@ -159,28 +175,54 @@ impl FamilyState {
         self.records.get(id)
     }
 
-    pub(super) fn admit(
+    /// What stands against any request with a key of this version.
+    fn refusal(&self, id: &KeyId, version: u64, now: UnixMillis) -> Option<FamilyReply> {
+        match self.records.get(id) {
+            None => Some(FamilyReply::Unknown),
+            Some(record) if !record.is_live(now) => {
+                Some(FamilyReply::Refused { record: boxed(record) })
+            }
+            Some(record) if record.version != version => {
+                Some(FamilyReply::Stale { record: boxed(record) })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Gives some requests ahead and admits none: only whoever spends them knows how many there were.
+    fn lease(
         &mut self,
         id: &KeyId,
         version: u64,
         charges: &[Charge],
-        rehash: Option<Digest>,
+        ahead: u32,
         now: UnixMillis,
     ) -> (FamilyReply, Vec<Write>) {
-        let Some(record) = self.records.get(id) else {
-            return (FamilyReply::Unknown, Vec::new());
-        };
-        if !record.is_live(now) {
-            return (FamilyReply::Refused { record: boxed(record) }, Vec::new());
+        if let Some(refusal) = self.refusal(id, version, now) {
+            return (refusal, Vec::new());
         }
-        if record.version != version {
-            return (FamilyReply::Stale { record: boxed(record) }, Vec::new());
+        let verdict = self.counts.grant(charges, ahead, now);
+        (FamilyReply::Verdict(verdict), self.count_writes())
+    }
+
+    pub(super) fn admit(
+        &mut self,
+        id: &KeyId,
+        version: u64,
+        asked: Admission<'_>,
+        now: UnixMillis,
+    ) -> (FamilyReply, Vec<Write>) {
+        if let Some(refusal) = self.refusal(id, version, now) {
+            return (refusal, Vec::new());
         }
-        let verdict = self.windows.charge(charges, now);
+        let Admission { charges, slot, rehash, ahead } = asked;
+        // Charges are not told of a digest: the one request that brings it asks for itself.
+        let ahead = if rehash.is_some() { 0 } else { ahead };
+        let verdict = self.counts.admit(charges, slot, ahead, now);
         self.tallies.count(id, &verdict, now);
-        let mut writes = self.window_writes();
+        let mut writes = self.count_writes();
         // Where no limit's count is stored for long, as in shadow, this count alone is.
-        let reserve = charges.iter().map(|charge| charge.rate.reserve()).max().unwrap_or(1);
+        let reserve = charges.iter().map(|charge| charge.measure.reserve()).max().unwrap_or(1);
         let is_stored = writes.iter().any(|write| matches!(write, Write::PutWindow { .. }));
         if is_stored || (verdict.is_admitted() && self.tallies.unstored() > reserve) {
             writes.extend(self.tallies.take_writes());
@@ -245,8 +287,8 @@ impl FamilyState {
         Some(Write::PutTold { id: record.id.clone(), told })
     }
 
-    fn window_writes(&mut self) -> Vec<Write> {
-        let writes = self.windows.take_writes().into_iter().map(|(row, snapshot)| match snapshot {
+    fn count_writes(&mut self) -> Vec<Write> {
+        let writes = self.counts.take_writes().into_iter().map(|(row, snapshot)| match snapshot {
             Some(snapshot) => Write::PutWindow { row, snapshot },
             None => Write::DeleteWindow { row },
         });

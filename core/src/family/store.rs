@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Count, Event, FamilyState, Told};
 use crate::key::{KeyId, KeyRecord};
-use crate::limit::{ObjectClock, Windows};
+use crate::limit::{Counts, ObjectClock};
 use crate::people::People;
 use crate::time::UnixMillis;
 
@@ -148,10 +148,10 @@ impl FamilyState {
                 state.told.extend(read);
             }
         }
-        let stored = Windows::stored_at(windows.iter().map(|(_, snapshot)| snapshot.as_str()));
+        let stored = Counts::stored_at(windows.iter().map(|(_, snapshot)| snapshot.as_str()));
         state.clock = ObjectClock::restore(clock.max(stored));
         let now = state.clock.read(wall);
-        state.windows = Windows::restore(windows, now);
+        state.counts = Counts::restore(windows, now);
         Ok(state)
     }
 }

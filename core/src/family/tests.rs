@@ -1,3 +1,4 @@
+mod ahead;
 mod care;
 mod people;
 mod stored;
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::key::{Deprecated, KeyState};
-use crate::limit::Rate;
+use crate::limit::{Charge, Measure, Rate};
 use crate::time::UnixMillis;
 
 const FIRST: &str = "AAAAAAAAAAAAAAA1";
@@ -87,9 +88,19 @@ fn update(name: &str, version: u64, patch: serde_json::Value) -> FamilyRequest {
 
 fn admit(name: &str, version: u64) -> FamilyRequest {
     let rate = Rate::new(3, Millis::minutes(1)).unwrap();
-    let charge =
-        Charge { limit: "default".to_owned(), bucket: String::new(), rate, cost: 1, shadow: false };
-    FamilyRequest::Admit { id: id(name), version, charges: vec![charge], rehash: None }
+    let charges = vec![charge(Measure::Rate(rate))];
+    FamilyRequest::Admit { id: id(name), version, charges, rehash: None, slot: None, ahead: 0 }
+}
+
+fn charge(measure: Measure) -> Charge {
+    Charge {
+        limit: "default".to_owned(),
+        bucket: String::new(),
+        measure,
+        cost: 1,
+        shadow: false,
+        leased: false,
+    }
 }
 
 /// A family with one key, after these requests in the first seconds.

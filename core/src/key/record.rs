@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Digest, KeyId, KeyKind};
 use crate::address::Cidr;
-use crate::limit::Limit;
+use crate::limit::{Limit, Mode};
 use crate::origin::OriginPattern;
 use crate::scope::Scope;
 use crate::time::{Millis, UnixMillis};
@@ -83,6 +83,9 @@ pub struct KeyRecord {
     /// Its own limits; empty: the policy's `default`, or 60 requests per minute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// Leased: all of its limits may be given ahead, as far as they can be.
+    #[serde(default, skip_serializing_if = "Mode::is_exact")]
+    pub mode: Mode,
     /// An admin key that writes only from a session with a second factor.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub mfa: bool,

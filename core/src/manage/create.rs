@@ -12,7 +12,7 @@ use crate::key::{
     ID_RANDOM, IdSecret, Key, KeyEnvironment, KeyKind, KeyPrefix, KeyRecord, KeyState, Peppers,
     SECRET_CHARS,
 };
-use crate::limit::Limit;
+use crate::limit::{Limit, Mode};
 use crate::origin::OriginPattern;
 use crate::problem::Problem;
 use crate::scope::Scope;
@@ -51,6 +51,7 @@ pub struct NewKey {
     allow_any_origin: bool,
     addresses: Vec<Cidr>,
     limits: Vec<Limit>,
+    mode: Mode,
     mfa: bool,
     expires_at: UnixMillis,
     now: UnixMillis,
@@ -126,6 +127,7 @@ impl NewKey {
             allow_any_origin,
             addresses,
             limits: wish.limits.unwrap_or_default(),
+            mode: wish.mode.unwrap_or_default(),
             mfa,
             expires_at,
             now,
@@ -163,6 +165,7 @@ impl NewKey {
             addresses: new.addresses,
             scopes: new.scopes,
             limits: new.limits,
+            mode: new.mode,
             mfa: new.mfa,
             suspended: false,
             digest,
@@ -178,6 +181,8 @@ impl NewKey {
             origins: &self.origins,
             allow_any_origin: self.allow_any_origin,
             addresses: &self.addresses,
+            limits: &self.limits,
+            mode: self.mode,
             mfa: self.mfa,
         }
     }

@@ -7,12 +7,12 @@ use super::caller::root_token_fits;
 use crate::address::failure_block;
 use crate::header::name;
 use crate::key::{Key, KeyEnvironment, KeyId, KeyKind, KeyPrefix, KeyRecord, Presented};
-use crate::limit::{Charge, LimitBy};
+use crate::limit::{Charge, Kind, LimitBy};
 use crate::people::{SessionKind, SessionToken};
 use crate::policy::Policy;
 use crate::problem::{Code, Problem};
 use crate::road::Trust;
-use crate::road::admission::own_limits;
+use crate::road::admission::{Terms, charges_of, own_limits};
 use crate::road::permit::{addresses_allow, state};
 use crate::text::Secret;
 use crate::time::UnixMillis;
@@ -248,17 +248,20 @@ pub fn may_be_used(
     Err(Box::new(Problem::new(Code::IpNotAllowed).detail(detail)))
 }
 
-/// What a request of an admin key is charged: its own limits.
+/// What a request of an admin key is charged: its own limits. Its calls hold no place among those
+/// in flight, so of the policy's `default` only what counts them is charged.
 pub fn admin_charges(record: &KeyRecord, policy: &Policy, address: Option<IpAddr>) -> Vec<Charge> {
-    let charge = |limit: crate::limit::Limit| {
-        let bucket = match limit.by {
+    let terms = Terms { cost: 1, shadow: false, mode: record.mode };
+    let charges = |limit: crate::limit::Limit| {
+        let bucket = match limit.by() {
             LimitBy::KeyAddress | LimitBy::Address => failure_block(address),
             // Management has no path parameters of a route: one bucket for all.
-            LimitBy::Key | LimitBy::KeyParam(_) => String::new(),
+            _ => String::new(),
         };
-        Charge { limit: limit.name, bucket, rate: limit.rate, cost: 1, shadow: false }
+        charges_of(&limit, limit.name(), &bucket, terms)
     };
-    own_limits(record, policy).into_iter().map(charge).collect()
+    let all = own_limits(record, policy).into_iter().flat_map(charges);
+    all.filter(|charge| charge.measure.kind() != Kind::Concurrency).collect()
 }
 
 #[cfg(test)]

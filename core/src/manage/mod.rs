@@ -16,6 +16,7 @@ mod explain;
 mod field;
 mod job;
 mod leak;
+mod limit;
 mod list;
 mod outcome;
 mod page;

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::limit;
 use crate::address::Cidr;
 use crate::key::{Deprecated, KeyId, KeyKind, KeyRecord, KeyState};
-use crate::limit::Limit;
+use crate::limit::{Limit, Mode};
 use crate::origin::OriginPattern;
 use crate::scope::Scope;
 use crate::time::UnixMillis;
@@ -42,6 +43,8 @@ pub struct KeyView {
     pub scopes: Vec<Scope>,
     #[serde(default)]
     pub limits: Vec<Limit>,
+    #[serde(default, skip_serializing_if = "Mode::is_exact")]
+    pub mode: Mode,
     #[serde(default)]
     pub mfa: bool,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
@@ -71,6 +74,7 @@ impl From<&KeyRecord> for KeyView {
             addresses: record.addresses,
             scopes: record.scopes,
             limits: record.limits,
+            mode: record.mode,
             mfa: record.mfa,
             suspended: record.suspended,
         }
@@ -110,7 +114,8 @@ impl KeyView {
             "allow_any_origin": self.allow_any_origin,
             "addresses": self.addresses,
             "scopes": self.scopes,
-            "limits": self.limits.iter().map(limit).collect::<Vec<_>>(),
+            "limits": self.limits.iter().map(limit::shown).collect::<Vec<_>>(),
+            "mode": self.mode,
             "mfa": self.mfa,
         });
         if let (true, Value::Object(members)) = (self.suspended, &mut resource) {
@@ -123,13 +128,4 @@ impl KeyView {
         }
         resource
     }
-}
-
-fn limit(limit: &Limit) -> Value {
-    json!({
-        "name": limit.name,
-        "requests": limit.rate.requests(),
-        "window": limit.rate.window().to_string(),
-        "by": limit.by,
-    })
 }

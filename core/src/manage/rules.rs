@@ -3,6 +3,7 @@
 use super::field::Errors;
 use crate::address::Cidr;
 use crate::key::{KeyKind, KeyRecord};
+use crate::limit::{Kind, Limit, Mode};
 use crate::origin::OriginPattern;
 use crate::scope::Scope;
 
@@ -15,6 +16,8 @@ pub(super) struct Powers<'k> {
     pub(super) origins: &'k [OriginPattern],
     pub(super) allow_any_origin: bool,
     pub(super) addresses: &'k [Cidr],
+    pub(super) limits: &'k [Limit],
+    pub(super) mode: Mode,
     pub(super) mfa: bool,
 }
 
@@ -27,6 +30,8 @@ impl<'k> Powers<'k> {
             origins: &record.origins,
             allow_any_origin: record.allow_any_origin,
             addresses: &record.addresses,
+            limits: &record.limits,
+            mode: record.mode,
             mfa: record.mfa,
         }
     }
@@ -123,6 +128,24 @@ fn admin(key: &Powers<'_>, errors: &Errors) {
     if key.writes() && !key.mfa && key.addresses.is_empty() {
         let message = "an admin key that writes without a second factor needs an address list";
         errors.note("mfa", message);
+    }
+    asks_each_time(key, errors);
+}
+
+/// The management API asks the object of an admin key at every call, and holds no place for it.
+fn asks_each_time(key: &Powers<'_>, errors: &Errors) {
+    let not_leased = "an admin key is asked about at every call: it cannot be leased";
+    if key.mode == Mode::Leased {
+        errors.note("mode", not_leased);
+    }
+    for (at, limit) in key.limits.iter().enumerate() {
+        if limit.mode() == Mode::Leased {
+            errors.note(&format!("limits[{at}].mode"), not_leased);
+        }
+        if limit.measures().iter().any(|measure| measure.kind() == Kind::Concurrency) {
+            let message = "calls of admin keys are not counted in flight";
+            errors.note(&format!("limits[{at}].concurrency"), message);
+        }
     }
 }
 

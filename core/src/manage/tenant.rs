@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::caller::Caller;
 use super::field::{Errors, Field, Object};
+use super::limit::rate;
 use super::list::{DEFAULT_PAGE, page_size};
 use super::rules::is_tenant;
-use super::wish::{MAX_ENTRIES, MAX_LIMITS, MAX_NAME, emptied, metadata, rate};
+use super::wish::{MAX_ENTRIES, MAX_LIMITS, MAX_NAME, emptied, metadata};
 use crate::key::KeyRecord;
 use crate::limit::Rate;
 use crate::policy::Policy;

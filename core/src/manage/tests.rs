@@ -2,6 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::key::{IdSecret, KeyEnvironment, KeyId, KeyKind, KeyRecord, KeyState, Peppers};
+use crate::limit::Mode;
 use crate::problem::{Code, Problem};
 use crate::text::Secret;
 use crate::time::UnixMillis;
@@ -71,6 +72,7 @@ fn the_least_that_makes_a_key_gets_the_defaults() {
         addresses: vec![],
         scopes: vec![],
         limits: vec![],
+        mode: Mode::Exact,
         mfa: false,
         suspended: false,
         digest,
@@ -110,6 +112,7 @@ fn every_field_is_taken_over_and_shown() {
                 { "name": "default", "requests": 10, "window": "1m", "by": "key" },
                 { "name": "visitor", "requests": 5, "window": "10s", "by": "key+address" },
             ],
+            "mode": "exact",
             "mfa": false,
         })
     );
@@ -253,7 +256,7 @@ fn the_rules_of_each_kind() {
             "sk",
             json!({ "limits": [{ "requests": 1, "window": "1m", "by": "tenant" }] }),
             "limits[0].by",
-            "not built yet",
+            "counts keys of others too",
         ),
         (
             "sk",

@@ -71,6 +71,7 @@ impl Update {
             addresses: wish.addresses,
             scopes: wish.scopes,
             limits: wish.limits,
+            mode: wish.mode,
             expires_at: wish.expiry.map(|expiry| {
                 let at = expiry.at(now);
                 check_new_end(expiry, at, record, bounds, now, &errors);

@@ -3,14 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::field::{Errors, Field, Object};
+use super::limit;
 use crate::address::Cidr;
-use crate::limit::{Limit, LimitBy, Rate, RateError, valid_limit_name};
+use crate::limit::{Limit, Mode};
 use crate::origin::{OriginPattern, SingleLabels};
 use crate::scope::Scope;
 use crate::time::{Millis, UnixMillis};
 
 /// The fields that [`Wish::read`] reads.
-pub(super) const FIELDS: [&str; 12] = [
+pub(super) const FIELDS: [&str; 13] = [
     "name",
     "owner",
     "tags",
@@ -20,6 +21,7 @@ pub(super) const FIELDS: [&str; 12] = [
     "allow_any_origin",
     "addresses",
     "limits",
+    "mode",
     "expires_in",
     "expires_at",
     "mfa",
@@ -51,6 +53,7 @@ pub(super) struct Wish {
     pub(super) allow_any_origin: Option<bool>,
     pub(super) addresses: Option<Vec<Cidr>>,
     pub(super) limits: Option<Vec<Limit>>,
+    pub(super) mode: Option<Mode>,
     pub(super) expiry: Option<Expiry>,
     pub(super) mfa: Option<bool>,
 }
@@ -108,6 +111,7 @@ impl Wish {
             addresses: emptied(body, "addresses")
                 .or_else(|| body.field("addresses").list(MAX_ENTRIES, address)),
             limits: emptied(body, "limits").or_else(|| limits(&body.field("limits"))),
+            mode: emptied(body, "mode").or_else(|| limit::mode(&body.field("mode"))),
             expiry: expiry(body, errors),
             mfa: body.field("mfa").boolean(),
         }
@@ -152,50 +156,13 @@ fn origins(field: &Field<'_>) -> Option<Origins> {
 fn limits(field: &Field<'_>) -> Option<Vec<Limit>> {
     let mut limits: Vec<Limit> = Vec::new();
     for item in field.items(MAX_LIMITS)? {
-        let Some(limit) = limit(&item) else { continue };
-        if limits.iter().any(|other| other.name == limit.name) {
-            item.wrong(format!("a second limit is named `{}`", limit.name));
+        let Some(limit) = limit::read(&item) else { continue };
+        if limits.iter().any(|other| other.name() == limit.name()) {
+            item.wrong(format!("a second limit is named `{}`", limit.name()));
         }
         limits.push(limit);
     }
     Some(limits)
-}
-
-fn limit(field: &Field<'_>) -> Option<Limit> {
-    let object = field.object(&["name", "requests", "window", "by"], &[])?;
-    let name = match object.field("name") {
-        name if name.is_given() => name.read(|text| {
-            let wrong = "has to be 1 to 32 lower-case letters, digits, `_` and `-`";
-            if valid_limit_name(text) { Ok(text.to_owned()) } else { Err(wrong) }
-        }),
-        _ => Some("default".to_owned()),
-    };
-    let by = match object.field("by") {
-        by if by.is_given() => by.read(LimitBy::parse).and_then(|kind| match kind {
-            LimitBy::Address => {
-                by.wrong("a key's own limits are counted by key, key+address or key+param:NAME");
-                None
-            }
-            kind => Some(kind),
-        }),
-        _ => Some(LimitBy::Key),
-    };
-    let rate = rate(&object);
-    Some(Limit { name: name?, rate: rate?, by: by? })
-}
-
-/// The fields `requests` and `window`.
-pub(super) fn rate(object: &Object<'_>) -> Option<Rate> {
-    let requests = object.field("requests").required();
-    let window = object.field("window").required();
-    let number = requests.number();
-    let span = window.read(Millis::parse);
-    let number = u32::try_from(number?).unwrap_or(u32::MAX);
-    let told = |error: RateError| {
-        let at = if matches!(error, RateError::Requests(_)) { &requests } else { &window };
-        at.wrong(error.to_string());
-    };
-    Rate::new(number, span?).map_err(told).ok()
 }
 
 fn expiry(body: &Object<'_>, errors: &Errors) -> Option<Expiry> {

@@ -8,22 +8,15 @@ use super::reader::Field;
 /// One thing that is not built yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotBuilt {
-    Bucket,
-    ByRoute,
-    ByTenant,
     Cache,
     CircuitBreaker,
-    Concurrency,
-    Cost,
     CredentialHmac,
     CredentialOauth2,
     HonoursIdempotencyKey,
     Idempotency,
     IdempotencyField,
     LeakGuardBody,
-    Leased,
     OnUnknown,
-    Quota,
     Retry,
     Source,
     TenantJson,
@@ -33,13 +26,8 @@ impl NotBuilt {
     /// Its name in the policy, and what to write until it is there.
     pub(super) const fn told(self) -> (&'static str, &'static str) {
         match self {
-            Self::Bucket => ("`bucket`", "use a `rate`"),
-            Self::ByRoute => ("`by = \"route\"`", "count by key, or by address on a public route"),
-            Self::ByTenant => ("`by = \"tenant\"`", "count by key"),
             Self::Cache => ("`cache = \"tenant\"`", "leave it out: answers are not stored"),
             Self::CircuitBreaker => ("`circuit_breaker`", "leave it out: every request is tried"),
-            Self::Concurrency => ("`concurrency`", "use a `rate`"),
-            Self::Cost => ("`cost` other than 1", "leave it out: every request counts once"),
             Self::CredentialHmac => ("`type = \"hmac\"`", "use header, basic or query"),
             Self::CredentialOauth2 => {
                 ("`type = \"oauth2_client_credentials\"`", "use header, basic or query")
@@ -52,9 +40,7 @@ impl NotBuilt {
             }
             Self::IdempotencyField => ("`idempotency_field`", "leave it out"),
             Self::LeakGuardBody => ("`leak_guard = \"body\"`", "use \"headers\""),
-            Self::Leased => ("`mode = \"leased\"`", "leave it out: every limit is exact"),
             Self::OnUnknown => ("`on_unknown`", "leave it out"),
-            Self::Quota => ("`quota`", "use a `rate`: its window may be up to 24h"),
             Self::Retry => ("`retry`", "leave it out: every request is sent once"),
             Self::Source => ("`[[source]]`", "leave it out: webhooks are not received"),
             Self::TenantJson => ("`json`", "use header, query or param"),

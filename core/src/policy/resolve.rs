@@ -1,7 +1,7 @@
 //! From what was written to what holds in one environment.
 
 use crate::header::name::{AUTHORIZATION, X_API_KEY};
-use crate::limit::{Limit, LimitBy};
+use crate::limit::{Kind, Limit, LimitBy, Measure, Mode};
 
 use super::Policy;
 use super::anomalies::Anomalies;
@@ -95,6 +95,7 @@ impl Drafts<'_> {
             scopes: draft.scopes.clone(),
             cors: cors?,
             limits: limits?,
+            cost: draft.cost,
             body_limit: draft.body_limit,
             tenant: draft.tenant.clone(),
             passthrough_authorization: draft.passthrough_authorization,
@@ -148,11 +149,15 @@ impl Drafts<'_> {
         })?;
         let limits = drafts.into_iter().map(|draft| draft.limit.clone());
         let limits: Vec<Limit> = limits.collect::<Option<_>>()?;
-        let by_address = limits.iter().any(|limit| limit.by == LimitBy::Address);
-        if matches!(draft.auth, Some(Auth::Origin { .. })) && !by_address {
+        let of_an_address =
+            |limit: &Limit| *limit.by() == LimitBy::Address && counts_requests(limit);
+        if matches!(draft.auth, Some(Auth::Origin { .. })) && !limits.iter().any(of_an_address) {
             let message = "`auth = \"origin\"` needs a limit by address: an `Origin` can be forged";
-            field.wrong(Wrong::help(message, "limits = [\"…\"], one with by = \"address\""));
+            let suggestion =
+                "limits = [\"…\"], one with by = \"address\" and a rate, bucket or quota";
+            field.wrong(Wrong::help(message, suggestion));
         }
+        check_none_leased_beside_concurrency(&limits, field);
         Some(limits)
     }
 
@@ -169,23 +174,61 @@ impl Drafts<'_> {
 }
 
 fn check_limit(limit: &Limit, auth: Auth, draft: &RouteDraft<'_>) -> Result<(), Wrong> {
-    let name = &limit.name;
-    match (&limit.by, auth) {
-        (LimitBy::Address, Auth::Key) => {
-            let message = format!("limit {name:?} counts by address: not where there are keys");
-            Err(Wrong::help(message, "a limit with by = \"key+address\""))
-        }
+    let name = limit.name();
+    match (limit.by(), auth) {
         (
-            LimitBy::Key | LimitBy::KeyAddress | LimitBy::KeyParam(_),
+            by @ (LimitBy::Key | LimitBy::KeyAddress | LimitBy::KeyParam(_) | LimitBy::Tenant),
             Auth::Origin { .. } | Auth::Public,
         ) => {
-            let message = format!("limit {name:?} counts by key: here are none");
-            Err(Wrong::help(message, "a limit with by = \"address\""))
+            let by = if *by == LimitBy::Tenant { "tenant" } else { "key" };
+            let message = format!("limit {name:?} counts by {by}: here are none");
+            let suggestion = "a limit with by = \"address\" or by = \"route\"";
+            return Err(Wrong::help(message, suggestion));
         }
-        (LimitBy::KeyParam(param), Auth::Key) => match &draft.path {
-            Some(path) => path.check_param(param, true),
-            None => Ok(()),
-        },
+        (LimitBy::KeyParam(param), Auth::Key) => {
+            draft.path.as_ref().map_or(Ok(()), |path| path.check_param(param, true))?;
+        }
+        _ => {}
+    }
+    check_cost(limit, draft.cost)
+}
+
+/// A request that costs more than a limit ever gives would never pass.
+fn check_cost(limit: &Limit, cost: u32) -> Result<(), Wrong> {
+    let leased = limit.mode() == Mode::Leased;
+    let counted = limit.measures().iter().filter(|measure| measure.kind() != Kind::Concurrency);
+    let most = counted.map(|it| if leased { it.most_leased() } else { it.most() }).min();
+    match most {
+        Some(most) if cost > most => {
+            let name = limit.name();
+            let leased = if leased { ", leased," } else { "" };
+            let message = format!(
+                "limit {name:?}{leased} gives {most} at the most, and a request of this route \
+                 costs {cost}"
+            );
+            Err(Wrong::help(message, "a lower `cost`, or a larger limit"))
+        }
         _ => Ok(()),
+    }
+}
+
+/// True when it bounds how many requests come, not only how many are there at once.
+fn counts_requests(limit: &Limit) -> bool {
+    !limit.measures().iter().all(|measure| matches!(measure, Measure::Concurrency(_)))
+}
+
+/// Where requests in flight are counted each request has to ask, so nothing is given ahead
+/// (SPEC section 4).
+fn check_none_leased_beside_concurrency(limits: &[Limit], field: &Field<'_>) {
+    let in_flight =
+        |limit: &&Limit| limit.measures().iter().any(|measure| measure.kind() == Kind::Concurrency);
+    let leased = limits.iter().find(|limit| limit.mode() == Mode::Leased);
+    if let Some((leased, in_flight)) = leased.zip(limits.iter().find(in_flight)) {
+        let message = format!(
+            "limit {:?} is leased, and {:?} counts requests in flight: each of them has to ask",
+            leased.name(),
+            in_flight.name(),
+        );
+        field.wrong(Wrong::help(message, "an exact limit in the place of the leased one"));
     }
 }

@@ -1,7 +1,7 @@
 //! `[[route]]`: one row of what the gate lets through, to where, for whom.
 
 use crate::cors::{CorsPolicy, forbidden_method};
-use crate::limit::Limit;
+use crate::limit::{Limit, MAX_REQUESTS};
 use crate::origin::PublicSuffixes;
 use crate::scope::{Required, RequiredScope};
 use crate::time::UnixMillis;
@@ -74,6 +74,8 @@ pub struct Route {
     pub cors: CorsPolicy,
     /// What is counted besides the key's own limits.
     pub limits: Vec<Limit>,
+    /// How many requests one counts for, 1 to 1 000 000; at limits of those in flight always one.
+    pub cost: u32,
     /// The most bytes of a request's body, up to 5 GiB.
     pub body_limit: u64,
     /// Where the upstream is told the key's tenant.
@@ -174,6 +176,7 @@ pub(super) struct RouteDraft<'a> {
     pub(super) origins: OriginsDraft<'a>,
     pub(super) cors: CorsDraft<'a>,
     pub(super) limits: Field<'a>,
+    pub(super) cost: u32,
     pub(super) body_limit: u64,
     pub(super) tenant: Vec<TenantPlace>,
     pub(super) passthrough_authorization: bool,
@@ -208,6 +211,7 @@ impl<'a> RouteDraft<'a> {
             origins: OriginsDraft::read(table.field("origins"), suffixes),
             cors: CorsDraft::read(table.field("cors")),
             limits: table.field("limits"),
+            cost: read_cost(&table.field("cost")),
             body_limit: table.field("body_limit").size(MAX_BODY_LIMIT).unwrap_or(BODY_LIMIT),
             tenant: tenant::read(&table.field("tenant"), path.as_ref(), credential),
             passthrough_authorization: table
@@ -245,10 +249,6 @@ impl<'a> RouteDraft<'a> {
         let on_unknown = field("on_unknown");
         if on_unknown.choice(&[("hold", ()), ("retry", ())]).is_some() {
             NotBuilt::OnUnknown.refuse(&on_unknown);
-        }
-        let cost = field("cost");
-        if cost.integer(&(1..=1_000_000)).is_some_and(|cost| cost != 1) {
-            NotBuilt::Cost.refuse(&cost);
         }
         let cache = field("cache");
         if cache.choice(&[("off", false), ("tenant", true)]) == Some(true) {
@@ -359,6 +359,12 @@ fn read_auth(table: &Table<'_>, methods: Option<&Methods>) -> Option<Auth> {
         _ => {}
     }
     Some(auth)
+}
+
+/// A limit allows no more requests than this, so no request can cost more.
+fn read_cost(field: &Field<'_>) -> u32 {
+    let cost = field.integer(&(1..=u64::from(MAX_REQUESTS)));
+    cost.and_then(|cost| u32::try_from(cost).ok()).unwrap_or(1)
 }
 
 fn read_upstream(field: &Field<'_>, upstreams: &[UpstreamDraft<'_>]) -> Option<usize> {

@@ -1,6 +1,7 @@
 //! Policies as JSON: a good one, and what each change to it makes wrong, exactly.
 
 mod bad_gate;
+mod bad_limit;
 mod bad_origins;
 mod bad_route;
 mod bad_upstream;

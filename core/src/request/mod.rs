@@ -1,7 +1,9 @@
 //! A request as it arrives: what the gate reads of it, its URL, and its id.
 
+mod head;
 mod url;
 
+pub use head::HeadText;
 pub use url::{RequestUrl, UrlError, decode_value, encode_segment};
 
 use core::fmt;
@@ -9,8 +11,7 @@ use core::fmt;
 use crate::text::{BASE62, base62};
 use crate::time::UnixMillis;
 
-/// What the gate reads of a request, one thing at a time: on the edge each read crosses into the
-/// platform, so what no step asks for costs nothing.
+/// What the gate reads of a request, one thing at a time.
 pub trait Head {
     /// The method, as sent.
     fn method(&self) -> String;

@@ -6,10 +6,11 @@ use super::admission::Caller;
 use super::isolate::Isolate;
 use super::origin::Cleared;
 use super::permit::Permitted;
+use super::told::Told;
 use super::walk::{Step, Walk};
 use super::{Ask, Next, ObjectClass, Supplied};
 use crate::address::failure_block;
-use crate::family::{FamilyReply, FamilyRequest};
+use crate::family::FamilyRequest;
 use crate::header::name;
 use crate::key::{Key, KeyEnvironment, KeyId, KeyKind, KeyRecord, Presented};
 use crate::policy::Auth;
@@ -166,16 +167,16 @@ impl AwaitRecord {
         now: UnixMillis,
     ) -> Next<Credential> {
         let Self { lookup, moved } = self;
-        match reply(supplied) {
-            Some(FamilyReply::Record { record }) if record.id == *lookup.held.id() => {
+        match Told::of(supplied) {
+            Some(Told::Record { record }) if record.id == *lookup.held.id() => {
                 let record = isolate.keep(*record, Some(now));
                 lookup.with_record(isolate, record, now).map(Credential::Known)
             }
-            Some(FamilyReply::Moved { family }) if !moved => {
+            Some(Told::Moved { family }) if !moved => {
                 let ask = read_from_object(&family, lookup.held.id());
                 Ok(Credential::AskObject(ask, Self { lookup, moved: true }))
             }
-            Some(FamilyReply::Unknown) => Err(failed(lookup.walk, isolate, Code::KeyInvalid, now)),
+            Some(Told::Unknown) => Err(failed(lookup.walk, isolate, Code::KeyInvalid, now)),
             _ => Err(lookup.walk.refuse(Step::Credential, Code::AdmissionUnavailable)),
         }
     }
@@ -291,14 +292,6 @@ pub(super) fn key_object(object: &KeyId, request: &FamilyRequest) -> Ask {
         class: ObjectClass::Key,
         name: object.to_string(),
         message: serde_json::to_string(request).unwrap_or_default(),
-    }
-}
-
-/// What a family's object answered; None when it was not reached or made no sense.
-pub(super) fn reply(supplied: &Supplied) -> Option<FamilyReply> {
-    match supplied {
-        Supplied::Object(text) => serde_json::from_str(text).ok(),
-        Supplied::Cached(_) | Supplied::Failed => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::admission::{Admitted, Caller};
+use super::errand::Errand;
 use super::gate::{Injected, Trust};
 use super::log::LogLine;
 use super::refusal::Answer;
@@ -13,7 +14,7 @@ use crate::forward::{
 };
 use crate::header::name;
 use crate::key::KeyRecord;
-use crate::policy::{Credential, Route, Target, TenantPlace, Upstream};
+use crate::policy::{Credential, Platform, Route, Target, TenantPlace, Upstream};
 use crate::problem::{Code, Problem};
 use crate::request::{Head, encode_segment};
 use crate::text::Secret;
@@ -50,6 +51,11 @@ pub struct UpstreamRequest {
     pub timeout: Millis,
     /// Time to its last byte.
     pub max_stream: Millis,
+    /// Set for a request with a place in flight: from now on everything, its body, the wait and the
+    /// answer, is over within this time, or is broken off. Its place holds no longer.
+    pub ends_within: Option<Millis>,
+    /// There is a cache on the way, which must neither answer nor keep this: an answer is for one key.
+    pub passes_cache: bool,
 }
 
 /// How an upstream failed.
@@ -152,6 +158,8 @@ impl Forward {
             body_cap: self.undeclared.then_some(route.body_limit),
             timeout: upstream.timeout,
             max_stream: upstream.max_stream,
+            ends_within: self.walk.ends_within,
+            passes_cache: self.walk.gate.policy.gate.platform == Platform::Cloudflare,
         })
     }
 
@@ -183,6 +191,18 @@ impl Forward {
         if !trace.continued {
             edits.remove.push(name::TRACESTATE.to_owned());
         }
+    }
+
+    /// What is to be sent to objects as the request goes to its upstream, without waiting. What is
+    /// not taken here comes with the answer.
+    #[must_use]
+    pub fn take_errands(&mut self) -> Vec<Errand> {
+        core::mem::take(&mut self.walk.errands)
+    }
+
+    /// The walk ends here, without an answer: what is to be sent because of that.
+    pub fn given_up(mut self) -> Vec<Errand> {
+        self.walk.last_errands()
     }
 
     /// The address as it may be shown: without what was injected.
@@ -244,6 +264,19 @@ impl Forward {
 }
 
 impl Relayed {
+    /// What is to be sent to objects now, without waiting.
+    #[must_use]
+    pub fn take_errands(&mut self) -> Vec<Errand> {
+        core::mem::take(&mut self.walk.errands)
+    }
+
+    /// What is to be sent once the answer's last byte has left, or the answer broke off, or the
+    /// client is gone. Empty for a request without a place in flight.
+    #[must_use]
+    pub fn take_release(&mut self) -> Vec<Errand> {
+        core::mem::take(&mut self.walk.held)
+    }
+
     /// The request's log line; `now` is when the answer's head leaves.
     pub fn log(&self, took: Millis, now: UnixMillis) -> LogLine {
         self.walk.log_line(self.status, None, now).upstream(took)

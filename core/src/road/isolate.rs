@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 
+use super::errand::AwaitedReplies;
 use super::walk::Walk;
 use crate::budget::{Budgets, DenialCache};
 use crate::key::{KeyId, KeyRecord};
-use crate::limit::Rate;
+use crate::limit::{Leases, Rate};
 use crate::origin::OriginPattern;
 use crate::time::{Millis, UnixMillis};
 
@@ -33,6 +34,8 @@ pub struct Isolate {
     /// Ids in the order in which they came, for making room.
     order: VecDeque<KeyId>,
     pub(super) denials: DenialCache,
+    pub(super) leases: Leases,
+    pub(super) awaited: AwaitedReplies,
     budgets: Budgets,
     origins: Option<(Origins, UnixMillis)>,
 }
@@ -59,6 +62,8 @@ impl Default for Isolate {
             records: HashMap::new(),
             order: VecDeque::new(),
             denials: DenialCache::new(MAX_DENIALS),
+            leases: Leases::default(),
+            awaited: AwaitedReplies::default(),
             budgets: Budgets::new(MAX_BUDGETS),
             origins: None,
         }

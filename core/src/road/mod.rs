@@ -21,6 +21,7 @@
 pub mod admission;
 pub mod arrive;
 pub mod credential;
+mod errand;
 pub mod forwarding;
 mod gate;
 mod isolate;
@@ -29,9 +30,11 @@ pub mod origin;
 pub mod permit;
 mod refusal;
 mod shelf;
+mod told;
 mod usage;
 mod walk;
 
+pub use errand::Errand;
 pub use gate::{Fault, Gate, Trust};
 pub use isolate::Isolate;
 pub use refusal::Answer;
@@ -74,7 +77,7 @@ pub enum ObjectClass {
     Key,
     /// One per tenant, and `*` for all: the registry of keys.
     Tenant,
-    /// One per limit and address: limits that belong to no key.
+    /// One per tenant, route and address: limits that belong to no key.
     Counter,
 }
 
@@ -98,6 +101,28 @@ impl Paused {
     pub fn asks_cache(&self) -> bool {
         matches!(self.0, Waiting::Cached(_))
     }
+
+    /// True when the request may have a place in flight by now: then it is to be brought to its end,
+    /// whether anybody waits for its answer or not.
+    pub fn has_place(&self) -> bool {
+        match &self.0 {
+            Waiting::Admission(waiting) => waiting.has_place(),
+            Waiting::Confirmation(waiting) => waiting.has_place(),
+            Waiting::Origins(_) | Waiting::Cached(_) | Waiting::Record(_) => false,
+        }
+    }
+
+    /// The walk ends here, without an answer: what is to be sent because of that.
+    pub fn given_up(self, isolate: &mut Isolate, now: UnixMillis) -> Vec<Errand> {
+        let mut walk = match self.0 {
+            Waiting::Admission(waiting) => waiting.given_up(isolate, now),
+            Waiting::Confirmation(waiting) => waiting.given_up(),
+            // Nothing was paid before step 10.
+            Waiting::Origins(_) | Waiting::Cached(_) | Waiting::Record(_) => return Vec::new(),
+        };
+        walk.give_back(isolate, now);
+        walk.last_errands()
+    }
 }
 
 #[derive(Debug)]
@@ -107,7 +132,6 @@ enum Waiting {
     Record(credential::AwaitRecord),
     Confirmation(permit::AwaitConfirmation),
     Admission(admission::AwaitAdmission),
-    Counter(admission::AwaitCounter),
 }
 
 /// Where a walk stands.
@@ -150,7 +174,7 @@ pub fn begin(
             }
         })
     });
-    walked.unwrap_or_else(answer)
+    walked.unwrap_or_else(|refused| answer(refused, isolate, now))
 }
 
 /// Goes on with what the shell fetched. `now`: the time of this step.
@@ -177,17 +201,16 @@ pub fn resume(
         Waiting::Admission(waiting) => waiting
             .supplied(isolate, supplied, now)
             .and_then(|admission| from_admission(admission, isolate, now)),
-        Waiting::Counter(waiting) => waiting
-            .supplied(isolate, supplied, now)
-            .and_then(|admission| from_admission(admission, isolate, now)),
     };
-    walked.unwrap_or_else(answer)
+    walked.unwrap_or_else(|refused| answer(refused, isolate, now))
 }
 
 /// A step either gives the next stage or ends the walk.
 pub(crate) type Next<T> = Result<T, Box<Refused>>;
 
-fn answer(refused: Box<Refused>) -> Outcome {
+/// Every refusal before a request was admitted comes through here, so that none costs anything.
+fn answer(mut refused: Box<Refused>, isolate: &mut Isolate, now: UnixMillis) -> Outcome {
+    refused.give_back(isolate, now);
     Outcome::Answer(Box::new(refused.into_answer()))
 }
 
@@ -242,11 +265,8 @@ fn from_admission(
     now: UnixMillis,
 ) -> Next<Outcome> {
     match admission {
-        admission::Admission::AskKey(question, waiting) => {
+        admission::Admission::Ask(question, waiting) => {
             Ok(ask(question, Waiting::Admission(waiting)))
-        }
-        admission::Admission::AskCounter(question, waiting) => {
-            Ok(ask(question, Waiting::Counter(waiting)))
         }
         admission::Admission::Again(known) => {
             from_permit(known.permit(isolate, now)?, isolate, now)

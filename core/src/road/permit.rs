@@ -4,12 +4,13 @@
 use std::rc::Rc;
 
 use super::admission::Caller;
-use super::credential::{Known, key_object, reply, too_many};
+use super::credential::{Known, key_object, too_many};
 use super::isolate::Isolate;
+use super::told::Told;
 use super::walk::{Step, Verdict, Walk};
 use super::{Ask, Next, Supplied};
 use crate::cors::AllowedOrigins;
-use crate::family::{FamilyReply, FamilyRequest};
+use crate::family::FamilyRequest;
 use crate::key::{KeyKind, KeyRecord, KeyState};
 use crate::policy::ShadowCheck;
 use crate::problem::{Code, Problem};
@@ -69,6 +70,16 @@ impl Known {
 }
 
 impl AwaitConfirmation {
+    /// True when the request has asked for a place in flight.
+    pub(super) fn has_place(&self) -> bool {
+        self.0.walk.place.is_some()
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn given_up(self) -> Walk {
+        self.0.walk
+    }
+
     pub(super) fn supplied(
         self,
         isolate: &mut Isolate,
@@ -76,11 +87,11 @@ impl AwaitConfirmation {
         now: UnixMillis,
     ) -> Next<Permit> {
         let Self(mut known) = self;
-        match reply(supplied) {
-            Some(FamilyReply::Record { record }) if record.id == known.record.id => {
+        match Told::of(supplied) {
+            Some(Told::Record { record }) if record.id == known.record.id => {
                 known.record = isolate.keep(*record, Some(now));
             }
-            Some(FamilyReply::Unknown) => {
+            Some(Told::Unknown) => {
                 isolate.forget(&known.record.id);
                 return Err(known.walk.refuse(Step::Credential, Code::KeyInvalid));
             }

@@ -1,5 +1,6 @@
 //! The end of a walk that the gate answers itself.
 
+use super::errand::Errand;
 use super::log::LogLine;
 use super::walk::{Note, Step, Verdict, Walk};
 use crate::header::name;
@@ -51,6 +52,13 @@ impl Answer {
         self.walk.sample(self.status, self.code, now)
     }
 
+    /// What is to be sent to objects now. The request is over with this answer, so that its places
+    /// in flight are released.
+    #[must_use]
+    pub fn take_errands(&mut self) -> Vec<Errand> {
+        self.walk.last_errands()
+    }
+
     /// The steps that were walked, for `explain`.
     pub fn into_notes(self) -> Vec<Note> {
         self.walk.into_notes()
@@ -60,7 +68,7 @@ impl Answer {
 /// A walk that a step ended.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    walk: Walk,
+    pub(super) walk: Walk,
     problem: Problem,
     headers: Vec<(&'static str, String)>,
 }

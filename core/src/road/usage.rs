@@ -11,6 +11,8 @@ use crate::usage::Sample;
 pub(crate) struct Noted {
     /// It was admitted, whatever came of it then.
     admitted: bool,
+    /// It was paid of what the isolate was given ahead: the key's object does not know of it.
+    leased: bool,
     /// Its key was rotated out, and still works.
     in_grace: bool,
     /// The key that it named with a wrong secret, and its tenant. It did not call; it is what was
@@ -19,8 +21,9 @@ pub(crate) struct Noted {
 }
 
 impl Walk {
-    pub(super) const fn note_admission(&mut self) {
+    pub(super) const fn note_admission(&mut self, leased: bool) {
         self.usage.admitted = true;
+        self.usage.leased = leased;
     }
 
     pub(super) const fn note_grace(&mut self) {
@@ -43,6 +46,7 @@ impl Walk {
             at: now,
             took: now.since(self.arrived_at),
             admitted: self.usage.admitted,
+            leased: self.usage.leased,
             in_grace: self.usage.in_grace,
         }
     }

@@ -5,13 +5,15 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::admission::Paid;
+use super::errand::Errand;
 use super::usage::Noted;
 use super::{Gate, Record};
 use crate::key::{Claims, Digest, KeyId, find_key};
 use crate::policy::{Route, TenantPlace};
 use crate::problem::Code;
 use crate::request::{Entropy, RequestId, RequestUrl};
-use crate::time::UnixMillis;
+use crate::time::{Millis, UnixMillis};
 
 /// The steps of the road, by the names that `explain` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -116,7 +118,26 @@ pub(crate) struct Walk {
     /// What the token says that was presented in the key's place.
     pub(super) token: Option<Claims>,
     pub(super) usage: Noted,
+    /// What was paid in step 10, until all of it is.
+    pub(super) paid: Vec<Paid>,
+    /// To be sent to objects with whatever comes next, without waiting.
+    pub(super) errands: Vec<Errand>,
+    /// To be sent once the request is no longer in flight.
+    pub(super) held: Vec<Errand>,
+    /// Set once it asked for a place among those in flight.
+    pub(super) place: Option<Place>,
+    /// For a request with a place: from its admission on it is over within this time.
+    pub(super) ends_within: Option<Millis>,
     notes: Option<Vec<Note>>,
+}
+
+/// A request's place among those in flight.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// When it was asked for first.
+    pub(super) since: UnixMillis,
+    /// After this time it is free, whatever became of the request.
+    pub(super) holds: Millis,
 }
 
 impl core::fmt::Debug for Walk {
@@ -156,6 +177,11 @@ impl Walk {
             rehash: None,
             token: None,
             usage: Noted::default(),
+            paid: Vec::new(),
+            errands: Vec::new(),
+            held: Vec::new(),
+            place: None,
+            ends_within: None,
             notes: (record == Record::Steps).then(Vec::new),
         };
         walk.passed(Step::RequestId, |walk| walk.id.to_string());

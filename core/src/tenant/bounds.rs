@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Tenant, TenantState};
 use crate::key::KeyKind;
-use crate::limit::{Limit, LimitBy, Rate};
+use crate::limit::{Bucket, Limit, LimitBy, Measure, Rate};
 use crate::scope::Scope;
 
 /// The bounds on a tenant's keys; None where there is none.
@@ -13,7 +13,7 @@ pub struct Bounds {
     /// Each scope of a key that is no admin key lies in one of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_scopes: Option<Vec<Scope>>,
-    /// Each key keeps within all of these, by a limit that is counted by key.
+    /// Each key keeps within all of these, by a rate or bucket that is counted by key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest_limits: Option<Vec<Rate>>,
     /// The most keys that are neither revoked nor expired.
@@ -100,26 +100,47 @@ impl Bounds {
         }
         let mut limits = Vec::new();
         if let (Some(largest), Some(held)) = (&self.largest_limits, &asked.limits) {
-            let held: Vec<Rate> =
-                held.iter().filter(|l| l.by == LimitBy::Key).map(|limit| limit.rate).collect();
+            let of_key = held.iter().filter(|limit| *limit.by() == LimitBy::Key);
+            let held: Vec<Measure> =
+                of_key.flat_map(|limit| limit.measures().iter().copied()).collect();
             limits.extend(
-                largest.iter().filter(|most| !held.iter().any(|rate| keeps(*rate, **most))),
+                largest.iter().filter(|most| !held.iter().any(|measure| keeps(*measure, **most))),
             );
         }
         (!scopes.is_empty() || !limits.is_empty()).then_some(Stop::Excess { scopes, limits })
     }
 }
 
-/// True when whoever keeps to `rate` keeps to `most` too: a window of `most` is covered by so many
-/// of `rate`, in each of which there are at most its requests.
-fn keeps(rate: Rate, most: Rate) -> bool {
+/// True when whoever keeps to `held` keeps to `most` too. A quota bounds a period of the calendar
+/// and not any window, concurrency bounds no number: neither does.
+fn keeps(held: Measure, most: Rate) -> bool {
+    match held {
+        Measure::Rate(rate) => rate_keeps(rate, most),
+        Measure::TokenBucket(bucket) => bucket_keeps(bucket, most),
+        Measure::Quota(_) | Measure::Concurrency(_) => false,
+    }
+}
+
+/// A window of `most` is covered by so many of `rate`, in each of which there are at most its
+/// requests.
+fn rate_keeps(rate: Rate, most: Rate) -> bool {
     let covers = most.window().as_millis().div_ceil(rate.window().as_millis().max(1));
     u64::from(rate.requests()).saturating_mul(covers) <= u64::from(most.requests())
+}
+
+/// In a window of `most` it gives what it holds and what flows in meanwhile. All of it is taken
+/// times the length of the bucket's own window, so that nothing is rounded.
+fn bucket_keeps(bucket: Bucket, most: Rate) -> bool {
+    let times = bucket.rate().window().as_millis();
+    let holds = u64::from(bucket.burst()).saturating_mul(times);
+    let flows = u64::from(bucket.rate().requests()).saturating_mul(most.window().as_millis());
+    holds.saturating_add(flows) <= u64::from(most.requests()).saturating_mul(times)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::{Concurrency, LimitText, Period, Quota};
     use crate::time::{Millis, UnixMillis};
 
     fn rate(requests: u32, secs: u64) -> Rate {
@@ -127,7 +148,7 @@ mod tests {
     }
 
     fn by_key(requests: u32, secs: u64) -> Limit {
-        Limit { name: "default".into(), rate: rate(requests, secs), by: LimitBy::Key }
+        Limit::by_rate("default", rate(requests, secs), LimitBy::Key).unwrap()
     }
 
     fn scopes(texts: &[&str]) -> Vec<Scope> {
@@ -159,8 +180,30 @@ mod tests {
             ((10, 7), (89, 60), false),
             ((1_000_000, 1), (1_000_000, 86_400), false),
         ] {
-            let got = keeps(rate(held.0, held.1), rate(most.0, most.1));
+            let got = keeps(Measure::Rate(rate(held.0, held.1)), rate(most.0, most.1));
             assert_eq!(got, keeps_it, "{held:?} within {most:?}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_keeps_within_a_limit_with_its_burst_and_what_flows_in() {
+        for (burst, fills, most, keeps_it) in [
+            (10, (50, 60), (60, 60), true),
+            (11, (50, 60), (60, 60), false),
+            (10, (51, 60), (60, 60), false),
+            (1, (1, 1), (61, 60), true),
+            (1, (1, 1), (60, 60), false),
+            (1, (1, 7), (9, 60), false),
+            (1, (1, 7), (10, 60), true),
+            (1, (1, 60), (2, 1), true),
+            (1, (1, 60), (1, 1), false),
+            (1_000_000, (1_000_000, 1), (1_000_000, 86_400), false),
+            (1, (1_000_000, 86_400), (1_000_000, 86_400), false),
+            (1, (999_999, 86_400), (1_000_000, 86_400), true),
+        ] {
+            let bucket = Bucket::new(rate(fills.0, fills.1), burst).unwrap();
+            let got = keeps(Measure::TokenBucket(bucket), rate(most.0, most.1));
+            assert_eq!(got, keeps_it, "{burst} and {fills:?} within {most:?}");
         }
     }
 
@@ -172,11 +215,21 @@ mod tests {
             max_keys: None,
         });
         let slow = || vec![by_key(100, 60)];
-        let each = |by| Limit { name: "each".into(), rate: rate(1, 60), by };
+        let each = |by| Limit::by_rate("each", rate(1, 60), by).unwrap();
         let excess = |held: &[&str], limits: &[Rate]| {
             Some(Stop::Excess { scopes: scopes(held), limits: limits.to_vec() })
         };
         let (minute, hour) = (rate(600, 60), rate(10_000, 3_600));
+        let text = |by| LimitText { name: "own".into(), by, ..LimitText::default() };
+        let filled = |by, burst| {
+            let bucket = Bucket::new(rate(100, 60), burst).ok();
+            Limit::try_from(LimitText { bucket, ..text(by) }).unwrap()
+        };
+        let daily_and_busy = || {
+            let (quota, concurrency) = (Quota::new(1, Period::Day), Concurrency::new(1));
+            let (quota, concurrency) = (quota.ok(), concurrency.ok());
+            Limit::try_from(LimitText { quota, concurrency, ..text(LimitBy::Key) }).unwrap()
+        };
         for (kind, held, limits, wanted) in [
             (KeyKind::Sk, &["invoices:read", "files:write:7"][..], slow(), None),
             (KeyKind::Sk, &[], slow(), None),
@@ -199,6 +252,12 @@ mod tests {
                 excess(&["a:b"], &[minute, hour]),
             ),
             (KeyKind::Sk, &[], vec![], excess(&[], &[minute, hour])),
+            (KeyKind::Sk, &[], vec![filled(LimitBy::Key, 60)], None),
+            (KeyKind::Sk, &[], vec![filled(LimitBy::Key, 4_001)], excess(&[], &[minute, hour])),
+            (KeyKind::Sk, &[], vec![filled(LimitBy::KeyAddress, 1)], excess(&[], &[minute, hour])),
+            // Two days' worth may pass around midnight, and of those in flight any number.
+            (KeyKind::Sk, &[], vec![daily_and_busy()], excess(&[], &[minute, hour])),
+            (KeyKind::Sk, &[], vec![daily_and_busy(), filled(LimitBy::Key, 60)], None),
         ] {
             let asked = asked(kind, held, limits);
             assert_eq!(stop(&bounded, &asked, Takes::Room, 0), wanted, "{asked:?}");

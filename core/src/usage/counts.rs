@@ -15,6 +15,10 @@ pub struct Counts {
     /// Requests that were admitted.
     #[serde(rename = "a", default)]
     pub admitted: u64,
+    /// Of these, requests that an isolate paid of what it was given ahead: whoever gave it does not
+    /// know of them, and nobody else counts them.
+    #[serde(rename = "p", default, skip_serializing_if = "is_zero")]
+    pub leased: u64,
     /// Requests that the gate refused before they were.
     #[serde(rename = "r", default)]
     pub refused: u64,
@@ -28,6 +32,11 @@ pub struct Counts {
     /// From arrival to the head of the answer, of admitted requests.
     #[serde(rename = "l", default)]
     pub latency: Histogram,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the shape that serde asks for
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -48,9 +57,15 @@ impl Counts {
         }
     }
 
+    /// The request that was just counted was paid of what the isolate was given ahead.
+    pub const fn was_leased(&mut self) {
+        self.leased = self.leased.saturating_add(1);
+    }
+
     /// Everything that is in `other` as well.
     pub fn merge(&mut self, other: &Self) {
         self.admitted = self.admitted.saturating_add(other.admitted);
+        self.leased = self.leased.saturating_add(other.leased);
         self.refused = self.refused.saturating_add(other.refused);
         for (count, more) in self.statuses.iter_mut().zip(other.statuses) {
             *count = count.saturating_add(more);
@@ -74,11 +89,18 @@ impl Counts {
         });
         Self {
             admitted: self.admitted.saturating_sub(earlier.admitted),
+            leased: self.leased.saturating_sub(earlier.leased),
             refused: self.refused.saturating_sub(earlier.refused),
             statuses,
             errors: grown.filter(|(_, count)| *count > 0).collect(),
             latency: self.latency.since(&earlier.latency),
         }
+    }
+
+    /// Requests that a limit refused.
+    pub fn limited(&self) -> u64 {
+        let codes = [Code::RateLimited, Code::QuotaExceeded, Code::ConcurrencyExceeded];
+        codes.into_iter().fold(0, |sum, code| sum.saturating_add(self.of_code(code)))
     }
 
     /// How many answers had this code.
@@ -119,5 +141,22 @@ mod tests {
         twice.merge(&counts);
         assert_eq!(twice.since(&counts), counts);
         assert_eq!(counts.since(&twice), Counts::default());
+        counts.was_leased();
+        let text = serde_json::to_string(&counts).unwrap();
+        assert!(text.starts_with(r#"{"a":3,"p":1,"r":2,"#), "{text}");
+        assert_eq!(serde_json::from_str::<Counts>(&text).unwrap(), counts);
+        twice.merge(&counts);
+        assert_eq!(twice.since(&counts).leased, 0);
+        assert_eq!(twice.since(&Counts::default()).leased, 1);
+    }
+
+    #[test]
+    fn what_a_limit_refused_is_whatever_its_measure_was() {
+        let mut counts = Counts::default();
+        let limits = [Code::RateLimited, Code::QuotaExceeded, Code::ConcurrencyExceeded];
+        for code in limits.into_iter().chain([Code::TooManyFailures, Code::KeyInvalid]) {
+            counts.add(code.status(), Some(code), false, Millis::ZERO);
+        }
+        assert_eq!(counts.limited(), 3);
     }
 }

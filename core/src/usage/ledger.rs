@@ -50,6 +50,8 @@ pub struct Sample<'a> {
     pub took: Millis,
     /// It was admitted, whatever came of it then.
     pub admitted: bool,
+    /// It was paid of what the isolate was given ahead: the object of its key does not know of it.
+    pub leased: bool,
     /// It was admitted with a key that was rotated out.
     pub in_grace: bool,
 }
@@ -192,7 +194,11 @@ impl Ledger {
 impl KeyBatch {
     fn add(&mut self, sample: &Sample<'_>) {
         let Sample { status, code, admitted, took, at, .. } = *sample;
-        self.counts(start_of_hour(at)).add(status, code, admitted, took);
+        let counts = self.counts(start_of_hour(at));
+        counts.add(status, code, admitted, took);
+        if admitted && sample.leased {
+            counts.was_leased();
+        }
         if let Some(route) = sample.route {
             see(&mut self.routes, route, admitted);
         }
@@ -264,6 +270,7 @@ mod tests {
             at: at(ms),
             took: Millis::millis(7),
             admitted: true,
+            leased: false,
             in_grace: false,
         }
     }
@@ -319,6 +326,23 @@ mod tests {
         assert_eq!(batch.in_grace, 1);
         let last = LastUse { at: at(11_000), country: Some("DE".to_owned()) };
         assert_eq!(batch.last, Some(last), "of what was admitted");
+    }
+
+    #[test]
+    fn what_was_paid_ahead_is_told_apart_once_each() {
+        let mut ledger = Ledger::default();
+        let key = id(1);
+        let own = of(Some((&key, "acme")), 0);
+        let leased = Sample { leased: true, ..own };
+        // It reached its upstream, or the gate answered for it: it was spent.
+        let failed = Sample { status: 504, code: Some(Code::UpstreamTimeout), ..leased };
+        let refused = Sample { status: 401, code: Some(Code::KeyRevoked), admitted: false, ..own };
+        for sample in [own, leased, own, failed, refused] {
+            let _ = ledger.record(&sample);
+        }
+        let gathered = ledger.take();
+        let counts = &gathered[0].keys[0].hours[0].counts;
+        assert_eq!((counts.admitted, counts.leased, counts.refused), (4, 2, 1));
     }
 
     #[test]

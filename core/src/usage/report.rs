@@ -134,7 +134,8 @@ impl Frame {
 pub struct Stretch {
     /// When it began.
     pub at: UnixMillis,
-    /// Requests that were admitted, by those who admitted them.
+    /// Requests that were admitted, by those who admitted them: without those that were paid of
+    /// what they gave ahead.
     #[serde(default)]
     pub admitted: u64,
     /// What the edge gathered of them.
@@ -168,9 +169,14 @@ impl Stretch {
         counted(self).iter().zip(counted(other)).any(|(mine, others)| *mine < others)
     }
 
+    /// Requests that were admitted: by those who count them, and of what they gave ahead.
+    pub const fn passed(&self) -> u64 {
+        self.admitted.saturating_add(self.gathered.leased)
+    }
+
     /// What those who admitted say, and what the edge says of those that never got there.
-    pub fn requests(&self) -> u64 {
-        self.admitted.saturating_add(self.gathered.refused)
+    pub const fn requests(&self) -> u64 {
+        self.passed().saturating_add(self.gathered.refused)
     }
 }
 
@@ -195,7 +201,8 @@ pub fn report(
         let Some(bucket) = buckets.get_mut(&frame.by.start(stretch.at)) else { continue };
         let mut stretch = stretch.clone();
         if stretch.at >= still_counted(now) {
-            stretch.admitted = stretch.admitted.max(stretch.gathered.admitted);
+            let unseen = stretch.gathered.admitted.saturating_sub(stretch.gathered.leased);
+            stretch.admitted = stretch.admitted.max(unseen);
         }
         bucket.merge(&stretch);
         sum.merge(&stretch);
@@ -211,7 +218,7 @@ pub fn report(
         "to": frame.to.to_rfc3339(),
         "by": frame.by,
         "requests": sum.requests(),
-        "admitted": sum.admitted,
+        "admitted": sum.passed(),
         "refused": sum.gathered.refused,
         "errors": sum.gathered.errors,
         "statuses": statuses,
@@ -225,7 +232,7 @@ fn bucket(stretch: &Stretch) -> Value {
     json!({
         "at": stretch.at.to_rfc3339(),
         "requests": stretch.requests(),
-        "admitted": stretch.admitted,
+        "admitted": stretch.passed(),
         "refused": stretch.gathered.refused,
         "errors": stretch.gathered.errors,
         "latency": latency(&stretch.gathered.latency, false),
@@ -350,6 +357,14 @@ mod tests {
                 ],
             })
         );
+        let leased = stretches.clone().map(|stretch| Stretch {
+            gathered: Counts { leased: 2, ..stretch.gathered },
+            ..stretch
+        });
+        let told = report(frame, &leased, None, time("2026-11-21T00:05:00Z"));
+        assert_eq!((&told["admitted"], &told["requests"]), (&json!(7 + 4), &json!(10 + 4)));
+        let early = report(frame, &leased, None, time("2026-11-21T00:04:59.999Z"));
+        assert_eq!(early["admitted"], json!(3 + 2 + 4 + 5), "nothing is counted twice");
         let early = report(frame, &stretches, None, time("2026-11-21T00:04:59.999Z"));
         assert_eq!((&early["admitted"], &early["last_used"]), (&json!(7 + 5), &Value::Null));
     }

@@ -21,6 +21,7 @@ const OF_TOKENS: &[Code] = &[
     Code::SecretKeyInBrowser,
     Code::InsufficientScope,
     Code::RateLimited,
+    Code::QuotaExceeded,
     Code::TooManyFailures,
     Code::AdmissionUnavailable,
 ];

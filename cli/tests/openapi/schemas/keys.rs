@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::limits;
 use crate::shape::{
     about, flag, line, list, nullable, number, object, one_of, or_null, page, put, reference, set,
     text, with,
@@ -65,8 +66,6 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
             ),
         ),
         ("AdminScope", one_of(&ADMIN_SCOPES)),
-        ("LimitAsked", limit_asked()),
-        ("Limit", limit()),
         ("Key", key()),
         ("KeyAnswer", object(&[("key", reference("Key"))])),
         ("KeyPage", page("keys", "Key")),
@@ -83,48 +82,6 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("VerifyKey", verify()),
         ("Verdict", verdict()),
     ]
-}
-
-/// A limit of a key's own.
-fn limit_asked() -> Value {
-    object(&[
-        (
-            "name?",
-            or_null(&with(
-                text("^(?!route-)[a-z0-9_-]{1,32}$"),
-                &json!({ "description": "`default` where it is not said. Each limit of a key has \
-                    another one." }),
-            )),
-        ),
-        ("requests", number(1, 1_000_000)),
-        (
-            "window",
-            with(
-                text("^[0-9]+(?:ms|s|m|h|d)$"),
-                &json!({
-                    "format": "tollgate-window",
-                    "description": "1s to 24h, in whole seconds.",
-                    "examples": ["1m"],
-                }),
-            ),
-        ),
-        (
-            "by?",
-            or_null(&about(
-                text(r"^(?:key|key\+address|key\+param:[A-Za-z0-9_-]{1,64})$"),
-                "What it is counted by.",
-            )),
-        ),
-    ])
-}
-
-fn limit() -> Value {
-    object(&[
-        ("name", text("^[a-z0-9_-]{1,32}$")),
-        ("requests", number(1, 1_000_000)),
-        ("window", reference("Duration")),
-        ("by", json!({ "type": "string" })),
-    ])
 }
 
 fn key() -> Value {
@@ -152,6 +109,7 @@ fn key() -> Value {
         ("addresses", list(&reference("Network"))),
         ("scopes", list(&reference("Scope"))),
         ("limits", list(&reference("Limit"))),
+        ("mode", about(reference("Mode"), limits::MODE)),
         ("mfa", about(flag(), "It writes only from a session with a second factor.")),
         (
             "suspended?",
@@ -179,6 +137,7 @@ fn key() -> Value {
         "addresses": ["192.0.2.0/24"],
         "scopes": ["invoices:read"],
         "limits": [{ "name": "default", "requests": 60, "window": "1m", "by": "key" }],
+        "mode": "exact",
         "mfa": false,
     });
     with(key, &json!({ "examples": [example] }))
@@ -212,22 +171,13 @@ fn rotated_key() -> Value {
     object(&[("key", reference("Key")), ("secret", secret()), ("previous?", reference("Key"))])
 }
 
-/// What may be said of every kind of key. `null` empties it.
+/// What may be said of every kind of key but of how it is limited. `null` empties it.
 fn wishes() -> Vec<(&'static str, Value)> {
     vec![
         ("owner?", or_null(&reference("Owner"))),
         ("tags?", or_null(&reference("Tags"))),
         ("metadata?", or_null(&reference("Metadata"))),
         ("addresses?", or_null(&about(set(&reference("Network"), 64), "Empty: all."))),
-        (
-            "limits?",
-            or_null(&json!({
-                "type": "array",
-                "items": reference("LimitAsked"),
-                "maxItems": 8,
-                "description": "Empty: 60 a minute.",
-            })),
-        ),
         (
             "expires_in?",
             or_null(&about(
@@ -266,6 +216,7 @@ fn of_kind(kind: &str, tenant: &str, own: &[(&'static str, Value)]) -> Value {
         ("name", reference("KeyName")),
     ];
     members.extend(wishes());
+    members.extend(if kind == "ak" { limits::of_admins() } else { limits::of_keys() });
     members.extend(own.iter().cloned());
     one_end(object(&members))
 }
@@ -365,6 +316,7 @@ fn update() -> Value {
         ("mfa?", or_null(&flag())),
     ];
     members.extend(wishes());
+    members.extend(limits::of_keys());
     let text = "What is not said stays; `null` empties what may be empty. The key as a whole has to \
         go on fitting its kind.";
     about(one_end(object(&members)), text)

@@ -43,8 +43,8 @@ fn what_is_stored_brings_the_family_back() {
     let mut restored = FamilyState::restore(rows.clone(), at(0)).unwrap();
     assert_eq!(restored.clock.last(), at(1_000));
     assert_eq!(restored.settle(at(0)), [], "settled already");
-    let (records, windows) = (restored.records, restored.windows);
-    assert_eq!((records, windows, restored.seq), (state.records, state.windows, 3));
+    let (records, windows) = (restored.records, restored.counts);
+    assert_eq!((records, windows, restored.seq), (state.records, state.counts, 3));
 
     let later = store(FamilyState::restore(rows, at(HOUR)).unwrap().settle(at(HOUR)));
     assert!(!later.contains_key("window/default:60:"), "an empty count is deleted");

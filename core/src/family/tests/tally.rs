@@ -52,18 +52,14 @@ fn a_count_is_stored_where_a_limit_is_and_at_the_end() {
 #[test]
 fn a_count_without_any_limit_is_bounded_too() {
     let rate = Rate::new(100, Millis::minutes(1)).unwrap();
-    let shadowed = |cost| Charge {
-        limit: "default".to_owned(),
-        bucket: String::new(),
-        rate,
-        cost,
-        shadow: true,
-    };
+    let shadowed = |cost| Charge { cost, shadow: true, ..charge(Measure::Rate(rate)) };
     let ask = || FamilyRequest::Admit {
         id: id(FIRST),
         version: 1,
         charges: vec![shadowed(101)],
         rehash: None,
+        slot: None,
+        ahead: 0,
     };
     let mut state = family(&[]);
     let writes: usize = (0..90).map(|_| state.apply(ask(), at(10_000)).1.len()).sum();

@@ -1,4 +1,4 @@
-//! What can be wrong with the file as a whole, `[gate]`, `[environment]` and `[limit]`.
+//! What can be wrong with the file as a whole, `[gate]` and `[environment]`.
 
 use serde_json::json;
 
@@ -355,62 +355,6 @@ fn environments() {
             "a name that no variable would hold",
             &[("environment.my env", json!({}))],
             &[("environment.\"my env\"", "\"my env\" is not a name")],
-        ),
-    ]);
-}
-
-#[test]
-fn limits() {
-    judge(&[
-        (
-            "a limit of nothing",
-            &[("limit.spare", json!({}))],
-            &[("limit.spare.rate", "is missing")],
-        ),
-        (
-            "a rate out of range",
-            &[
-                ("limit.spare.rate", json!({"requests": 0, "window": "1m"})),
-                ("limit.other.rate", json!({"requests": 1, "window": "25h"})),
-                ("limit.third.rate", json!({"requests": -1, "window": "1 m"})),
-            ],
-            &[
-                (
-                    "limit.spare.rate.requests",
-                    "requests = 0: a rate allows 1 to 1000000 requests in its window",
-                ),
-                (
-                    "limit.other.rate.window",
-                    "window = \"25h\": a window is 1s to 24h long, in whole seconds",
-                ),
-                ("limit.third.rate.requests", "must be from 0 to 4294967295"),
-                (
-                    "limit.third.rate.window",
-                    "`1 m` is not a duration: write a whole number and a unit, such as 500ms, \
-                     10s, 15m, 48h or 365d",
-                ),
-            ],
-        ),
-        (
-            "a rate and a bucket",
-            &[(
-                "limit.default.bucket",
-                json!({"rate": {"requests": 1, "window": "1s"}, "burst": 5}),
-            )],
-            &[
-                ("limit.default.bucket", "a limit has a `rate` or a `bucket`, not both"),
-                ("limit.default.bucket", "`bucket` is not built yet"),
-            ],
-        ),
-        (
-            "an unknown way to count",
-            &[("limit.default.by", json!("keys"))],
-            &[("limit.default.by", "by = \"keys\" is unknown: did you mean \"key\"?")],
-        ),
-        (
-            "a name that clients could not read in a header",
-            &[("limit.My Limit", json!({"rate": {"requests": 1, "window": "1s"}}))],
-            &[("limit.\"My Limit\"", "\"My Limit\" is not the name of a limit")],
         ),
     ]);
 }

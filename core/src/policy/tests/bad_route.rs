@@ -250,13 +250,16 @@ fn limits_of_a_route() {
         ),
         (
             "counted by what the route does not have",
-            &[("route[0].limits", json!(["stranger"])), ("route[2].limits", json!(["default"]))],
             &[
-                (
-                    "route[0].limits[0]",
-                    "limit \"stranger\" counts by address: not where there are keys",
-                ),
+                ("limit.customer", json!({"quota": {"requests": 9, "per": "day"}, "by": "tenant"})),
+                ("route[1].limits", json!(["stranger", "visitor"])),
+                ("route[2].limits", json!(["default", "channel", "customer"])),
+            ],
+            &[
+                ("route[1].limits[1]", "limit \"visitor\" counts by key: here are none"),
                 ("route[2].limits[0]", "limit \"default\" counts by key: here are none"),
+                ("route[2].limits[1]", "limit \"channel\" counts by key: here are none"),
+                ("route[2].limits[2]", "limit \"customer\" counts by tenant: here are none"),
             ],
         ),
         (

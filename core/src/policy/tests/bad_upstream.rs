@@ -124,21 +124,12 @@ fn times_and_guards() {
 
 /// Each thing that is not built yet, in its right form.
 const FORMS: &[(NotBuilt, &str, &str)] = &[
-    (
-        NotBuilt::Bucket,
-        "limit.spare.bucket",
-        r#"{"rate": {"requests": 1, "window": "1s"}, "burst": 5}"#,
-    ),
-    (NotBuilt::ByRoute, "limit.visitor.by", r#""route""#),
-    (NotBuilt::ByTenant, "limit.visitor.by", r#""tenant""#),
     (NotBuilt::Cache, "route[0].cache", r#""tenant""#),
     (
         NotBuilt::CircuitBreaker,
         "upstream.billing.circuit_breaker",
         r#"{"failures": 5, "window": "10s", "pause": "30s"}"#,
     ),
-    (NotBuilt::Concurrency, "limit.spare.concurrency", "10"),
-    (NotBuilt::Cost, "route[0].cost", "2"),
     (
         NotBuilt::CredentialHmac,
         "upstream.billing.credential",
@@ -154,9 +145,7 @@ const FORMS: &[(NotBuilt, &str, &str)] = &[
     (NotBuilt::Idempotency, "route[0].idempotency", r#""required""#),
     (NotBuilt::IdempotencyField, "route[0].idempotency_field", r#""payment_id""#),
     (NotBuilt::LeakGuardBody, "upstream.billing.leak_guard", r#""body""#),
-    (NotBuilt::Leased, "limit.default.mode", r#""leased""#),
     (NotBuilt::OnUnknown, "route[0].on_unknown", r#""retry""#),
-    (NotBuilt::Quota, "limit.default.quota", r#"{"requests": 200, "per": "day"}"#),
     (
         NotBuilt::Retry,
         "upstream.billing.retry",
@@ -190,22 +179,15 @@ fn what_is_not_built_is_refused_by_name_and_nothing_else_is_said() {
 #[test]
 fn everything_not_built_has_a_row() {
     let count = |what: NotBuilt| match what {
-        NotBuilt::Bucket
-        | NotBuilt::ByRoute
-        | NotBuilt::ByTenant
-        | NotBuilt::Cache
+        NotBuilt::Cache
         | NotBuilt::CircuitBreaker
-        | NotBuilt::Concurrency
-        | NotBuilt::Cost
         | NotBuilt::CredentialHmac
         | NotBuilt::CredentialOauth2
         | NotBuilt::HonoursIdempotencyKey
         | NotBuilt::Idempotency
         | NotBuilt::IdempotencyField
         | NotBuilt::LeakGuardBody
-        | NotBuilt::Leased
         | NotBuilt::OnUnknown
-        | NotBuilt::Quota
         | NotBuilt::Retry
         | NotBuilt::Source
         | NotBuilt::TenantJson => FORMS.iter().filter(|(row, _, _)| *row == what).count(),
@@ -233,11 +215,11 @@ fn a_typo_in_what_is_not_built_is_a_typo() {
         ),
         (
             "its values",
-            &[("limit.default.quota", json!({"requests": 0, "per": "week"}))],
+            &[("upstream.billing.retry", json!({"attempts": 1, "body": "2MiB"}))],
             &[
-                ("limit.default.quota", "`quota` is not built yet"),
-                ("limit.default.quota.requests", "must be from 1 to 4294967295"),
-                ("limit.default.quota.per", "\"week\" is unknown"),
+                ("upstream.billing.retry", "`retry` is not built yet"),
+                ("upstream.billing.retry.attempts", "must be from 2 to 10"),
+                ("upstream.billing.retry.body", "must be at most 1MiB"),
             ],
         ),
         (
@@ -276,13 +258,11 @@ fn a_typo_in_what_is_not_built_is_a_typo() {
             ],
         ),
         ("what is off is built", &[("route[0].idempotency", json!("off"))], &[]),
-        ("a cost of one is built", &[("route[0].cost", json!(1))], &[]),
         (
             "what is not honoured is built",
             &[
                 ("upstream.billing.honours_idempotency_key", json!(false)),
                 ("route[0].cache", json!("off")),
-                ("limit.default.mode", json!("exact")),
             ],
             &[],
         ),

@@ -10,7 +10,7 @@ use super::{NOW, base, check, edited, good};
 use crate::address::ClientIpSource;
 use crate::cors::AllowedOrigins;
 use crate::key::KeyEnvironment;
-use crate::limit::{LimitBy, Rate};
+use crate::limit::{Bucket, Concurrency, Limit, LimitBy, LimitText, Mode, Period, Quota, Rate};
 use crate::time::{Millis, UnixMillis};
 
 #[test]
@@ -32,6 +32,7 @@ fn defaults_are_those_of_the_contract() {
     let route = &policy.routes[3];
     assert_eq!(route.body_limit, 1 << 20);
     assert_eq!(*route.cors.origins(), AllowedOrigins::None);
+    assert_eq!(route.cost, 1);
     assert!(route.limits.is_empty() && route.tenant.is_empty() && route.scopes.scopes().is_empty());
     assert!(!route.passthrough_authorization && !route.keep_cookies);
     assert_eq!((route.rewrite.is_none(), route.shadow.is_none()), (true, true));
@@ -159,7 +160,7 @@ fn a_route_says_what_it_was_told() {
         format!("{:?}", route.tenant),
         r#"[Header("x-company-id"), Query("c"), Param("id")]"#
     );
-    assert_eq!(route.limits[1].by, LimitBy::KeyParam("id".to_owned()));
+    assert_eq!(route.limits[1].by(), &LimitBy::KeyParam("id".to_owned()));
     let asked: Vec<String> = route.scopes.scopes().iter().map(ToString::to_string).collect();
     assert_eq!(asked, ["invoices:read:{id}", "invoices:read"]);
     let deprecated = route.deprecated.as_ref().unwrap();
@@ -172,6 +173,69 @@ fn a_route_says_what_it_was_told() {
     assert_eq!(policy.routes[1].methods, Methods::Any);
     assert!(policy.routes[1].methods.allows("PATCH") && !policy.routes[1].methods.allows("TRACE"));
     assert!(!route.methods.allows("get") && !route.methods.allows("OPTIONS"));
+}
+
+#[test]
+fn a_limit_says_what_it_was_told() {
+    let edits = [
+        (
+            "limit.whole",
+            json!({"rate": {"requests": 6, "window": "10s"}, "concurrency": 8, "by": "tenant",
+                   "quota": {"requests": 7, "per": "hour"}, "mode": "exact"}),
+        ),
+        (
+            "limit.fast",
+            json!({"bucket": {"rate": {"requests": 1, "window": "2s"}, "burst": 20},
+                   "quota": {"requests": u32::MAX, "per": "month"},
+                   "by": "address", "mode": "leased"}),
+        ),
+        ("limit.daily", json!({"quota": {"requests": 6, "per": "day"}, "by": "route"})),
+        ("limit.busy", json!({"concurrency": 1_000_000, "by": "route"})),
+        // Address and route are known of every request, of one with a key too.
+        ("route[0].limits", json!(["whole", "daily", "default"])),
+        ("route[0].cost", json!(6)),
+        ("route[1].limits", json!(["fast", "daily"])),
+        ("route[2].limits", json!(["daily"])),
+        ("route[3].limits", json!(["fast"])),
+        ("route[3].cost", json!(19)),
+        ("environment.dev.route.file.limits", json!(["busy"])),
+    ];
+    let policy = good(&edits, "dev");
+    let rate = |requests, secs| Rate::new(requests, Millis::secs(secs)).unwrap();
+    let text = |name: &str, by| LimitText { name: name.to_owned(), by, ..LimitText::default() };
+    let limit = |text| Limit::try_from(text).unwrap();
+    let whole = limit(LimitText {
+        rate: Some(rate(6, 10)),
+        quota: Quota::new(7, Period::Hour).ok(),
+        concurrency: Concurrency::new(8).ok(),
+        ..text("whole", LimitBy::Tenant)
+    });
+    let fast = limit(LimitText {
+        bucket: Bucket::new(rate(1, 2), 20).ok(),
+        quota: Quota::new(u32::MAX, Period::Month).ok(),
+        mode: Mode::Leased,
+        ..text("fast", LimitBy::Address)
+    });
+    let daily = limit(LimitText {
+        quota: Quota::new(6, Period::Day).ok(),
+        ..text("daily", LimitBy::Route)
+    });
+    let busy = limit(LimitText {
+        concurrency: Concurrency::new(1_000_000).ok(),
+        ..text("busy", LimitBy::Route)
+    });
+    let default = Limit::by_rate("default", rate(60, 60), LimitBy::Key).unwrap();
+    let routes: Vec<_> = policy.routes.iter().map(|it| (it.limits.clone(), it.cost)).collect();
+    assert_eq!(
+        routes,
+        [
+            (vec![whole, daily.clone(), default], 6),
+            (vec![fast.clone(), daily.clone()], 1),
+            (vec![daily], 1),
+            (vec![busy], 19),
+        ]
+    );
+    assert_eq!(good(&edits, "production").routes[3].limits, [fast]);
 }
 
 #[test]

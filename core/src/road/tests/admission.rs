@@ -10,6 +10,10 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
+fn by_rate(name: &str, requests: u32, window: Millis) -> Limit {
+    Limit::by_rate(name, Rate::new(requests, window).unwrap(), LimitBy::Key).unwrap()
+}
+
 #[test]
 fn a_spent_limit_of_the_route_charges_nothing_of_the_key() {
     let mut world = World::new();
@@ -70,11 +74,7 @@ fn one_stranger_cannot_silence_a_site() {
     let mut world = World::new();
     let key = world.key(KeyKind::Pk, |record| {
         record.allow_any_origin = true;
-        record.limits = vec![Limit {
-            name: "site".into(),
-            rate: Rate::new(100, Millis::minutes(1)).unwrap(),
-            by: LimitBy::Key,
-        }];
+        record.limits = vec![by_rate("site", 100, Millis::minutes(1))];
     });
     let ask = get("/v1/tight").with("origin", APP).key(&key);
     let mut ask = ask;
@@ -114,13 +114,7 @@ fn routes_without_keys_are_limited_by_address() {
 #[test]
 fn a_key_s_own_limit_of_the_route_s_name_keeps_its_name_everywhere() {
     let mut world = World::new();
-    let own = |requests| {
-        vec![Limit {
-            name: "tight".into(),
-            rate: Rate::new(requests, Millis::minutes(1)).unwrap(),
-            by: LimitBy::Key,
-        }]
-    };
+    let own = |requests| vec![by_rate("tight", requests, Millis::minutes(1))];
     let same = world.key(KeyKind::Sk, |record| record.limits = own(2));
     let other = world.key(KeyKind::Sk, |record| record.limits = own(5));
     for (key, policy) in
@@ -156,12 +150,7 @@ fn answers_to_a_key_in_grace_announce_its_end() {
 #[test]
 fn no_name_of_a_key_s_own_limit_drops_a_limit_of_the_route() {
     let mut world = World::new();
-    let own = |name: &str| Limit {
-        name: name.into(),
-        rate: Rate::new(1_000, Millis::secs(1)).unwrap(),
-        by: LimitBy::Key,
-    };
-    // Names that begin with `route-` are refused where keys are made; a record is believed.
+    let own = |name: &str| by_rate(name, 1_000, Millis::secs(1));
     let key = world.key(KeyKind::Sk, |record| record.limits = vec![own("tight"), own("x")]);
     let ask = get("/v1/tight").key(&key);
     for _ in 0..2 {

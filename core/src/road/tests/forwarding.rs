@@ -158,6 +158,19 @@ fn a_missing_or_short_secret_refuses_only_the_routes_that_need_it() {
 }
 
 #[test]
+fn a_cache_is_passed_by_where_the_platform_has_one() {
+    for (platform, passes) in [("cloudflare", true), ("workerd", false)] {
+        let mut policy = policy_json();
+        policy["gate"]["platform"] = platform.into();
+        let secrets = [("BILLING_TOKEN", UPSTREAM_SECRET)];
+        let mut world = World::with(&policy, "production", &secrets);
+        let ask = get("/v1/invoices/1").key(&world.server_key());
+        let sent = world.walk(&ask).forward().request(&ask).unwrap();
+        assert_eq!(sent.passes_cache, passes, "{platform}");
+    }
+}
+
+#[test]
 fn a_body_of_undeclared_length_is_counted_on_the_way() {
     let mut world = World::new();
     let key = world.server_key();

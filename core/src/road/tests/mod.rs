@@ -2,8 +2,12 @@
 
 mod admission;
 mod forwarding;
+mod leases;
+mod limits;
 mod order;
+mod places;
 mod stores;
 mod token;
+mod told;
 mod usage;
 mod world;

@@ -10,7 +10,7 @@ use crate::family::{FamilyReply, FamilyRequest, FamilyState};
 use crate::key::{
     IdSecret, Key, KeyEnvironment, KeyId, KeyKind, KeyPrefix, KeyRecord, KeyState, Peppers,
 };
-use crate::limit::Windows;
+use crate::limit::Counts;
 use crate::origin::SingleLabels;
 use crate::policy::{Node, Policy};
 use crate::request::Head;
@@ -143,6 +143,10 @@ pub(super) struct Walked {
     pub(super) outcome: Outcome,
     pub(super) kv: u32,
     pub(super) objects: u32,
+    /// The objects that were asked, in order: what of whom.
+    pub(super) asked: Vec<String>,
+    /// The same, as messages.
+    pub(super) messages: Vec<(String, Value)>,
 }
 
 impl Walked {
@@ -165,6 +169,15 @@ impl Walked {
         }
     }
 
+    /// What is to be sent as the walk ends, or goes to its upstream.
+    pub(super) fn take_errands(&mut self) -> Vec<Errand> {
+        match &mut self.outcome {
+            Outcome::Answer(answer) => answer.take_errands(),
+            Outcome::Forward(forward) => forward.take_errands(),
+            other => panic!("it goes on: {other:?}"),
+        }
+    }
+
     pub(super) fn forward(self) -> Box<forwarding::Forward> {
         match self.outcome {
             Outcome::Forward(forward) => forward,
@@ -180,9 +193,23 @@ pub(super) struct World {
     pub(super) kv: HashMap<String, String>,
     pub(super) families: BTreeMap<String, FamilyState>,
     pub(super) moved: BTreeMap<String, KeyId>,
-    pub(super) counters: BTreeMap<String, Windows>,
+    pub(super) counters: BTreeMap<String, Counts>,
     pub(super) down: bool,
+    /// From so many objects on none can be reached.
+    pub(super) breaks_after: Option<u32>,
+    /// What the ids of requests are made of.
+    pub(super) entropy: u8,
     seed: Cell<u8>,
+}
+
+/// What an object was sent: its name, and what of it was wanted.
+fn told_message(name: &str, message: &str) -> String {
+    let message: Value = serde_json::from_str(message).unwrap();
+    let kind = match &message {
+        Value::Object(members) => members.keys().next().unwrap().clone(),
+        other => other.to_string(),
+    };
+    format!("{name} {kind}")
 }
 
 impl World {
@@ -208,6 +235,8 @@ impl World {
             moved: BTreeMap::new(),
             counters: BTreeMap::new(),
             down: false,
+            breaks_after: None,
+            entropy: 7,
             seed: Cell::new(0),
         }
     }
@@ -271,6 +300,7 @@ impl World {
             addresses: vec![],
             scopes: vec![],
             limits: vec![],
+            mode: crate::limit::Mode::Exact,
             mfa: false,
             suspended: false,
             digest: self.peppers().digest(&key).unwrap(),
@@ -318,15 +348,18 @@ impl World {
     /// What is left of the key's limit that is named `default`.
     pub(super) fn used(&mut self, key: &Key) -> u32 {
         let record = self.record(key);
+        let rate = crate::limit::Rate::new(60, Millis::minutes(1)).unwrap();
         let charges = vec![crate::limit::Charge {
             limit: "default".into(),
             bucket: String::new(),
-            rate: crate::limit::Rate::new(60, Millis::minutes(1)).unwrap(),
+            measure: crate::limit::Measure::Rate(rate),
             cost: 0,
             shadow: false,
+            leased: false,
         }];
+        let (id, version) = (record.id, record.version);
         let request =
-            FamilyRequest::Admit { id: record.id, version: record.version, charges, rehash: None };
+            FamilyRequest::Admit { id, version, charges, rehash: None, slot: None, ahead: 0 };
         let family = self.families.get_mut(key.id.as_str()).unwrap();
         match family.apply(request, self.now).0 {
             FamilyReply::Verdict(verdict) => 60 - verdict.standings()[0].remaining,
@@ -336,23 +369,73 @@ impl World {
 
     pub(super) fn walk(&mut self, request: &Ask2) -> Walked {
         let gate = Rc::clone(&self.gate);
-        let entropy = [7; 40];
+        let entropy = [self.entropy; 40];
         let mut outcome = begin(&gate, &mut self.isolate, request, self.now, &entropy, Record::Log);
         let (mut kv, mut objects) = (0, 0);
+        let (mut asked, mut messages) = (Vec::new(), Vec::new());
         while let Outcome::Ask(ask, paused) = outcome {
-            let supplied = match &ask {
-                Ask::Cached { name } => {
-                    kv += 1;
-                    Supplied::Cached(self.kv.get(name).cloned())
-                }
-                Ask::Object { class, name, message } => {
+            match &ask {
+                Ask::Cached { .. } => kv += 1,
+                Ask::Object { name, message, .. } => {
                     objects += 1;
-                    self.call(*class, name, message)
+                    asked.push(told_message(name, message));
+                    messages.push((name.clone(), serde_json::from_str(message).unwrap()));
                 }
+            }
+            outcome = if matches!(ask, Ask::Object { .. })
+                && self.breaks_after.is_some_and(|most| objects > most)
+            {
+                self.go_on(*paused, request, &Supplied::Failed)
+            } else {
+                self.answer(&ask, *paused, request)
             };
-            outcome = resume(*paused, &mut self.isolate, request, &supplied, self.now);
         }
-        Walked { outcome, kv, objects }
+        Walked { outcome, kv, objects, asked, messages }
+    }
+
+    /// Goes on with what the store that is asked says.
+    pub(super) fn answer(&mut self, ask: &Ask, paused: Paused, request: &Ask2) -> Outcome {
+        let supplied = match ask {
+            Ask::Cached { name } => Supplied::Cached(self.kv.get(name).cloned()),
+            Ask::Object { class, name, message } => self.call(*class, name, message),
+        };
+        self.go_on(paused, request, &supplied)
+    }
+
+    fn go_on(&mut self, paused: Paused, request: &Ask2, supplied: &Supplied) -> Outcome {
+        resume(paused, &mut self.isolate, request, supplied, self.now)
+    }
+
+    /// Has a route limited by these, as a policy writes them, each request counting for `cost`.
+    pub(super) fn limit(&mut self, route: &str, cost: u32, limits: Value) {
+        let gate = Rc::get_mut(&mut self.gate).expect("no walk is under way");
+        let mut routes = gate.policy.routes.iter_mut();
+        let route = routes.find(|known| known.name == route).unwrap();
+        route.limits = serde_json::from_value(limits).unwrap();
+        route.cost = cost;
+    }
+
+    /// What is left of a limit of those that the object of this name counts.
+    pub(super) fn left(&mut self, object: &str, charge: &Value) -> u32 {
+        let charges = [serde_json::from_value(charge.clone()).unwrap()];
+        let counts = self.counters.entry(object.to_owned()).or_default();
+        counts.look(&charges, self.now)[0].remaining
+    }
+
+    /// Runs errands as the driver does, and tells what was sent to whom.
+    pub(super) fn run(&mut self, errands: Vec<Errand>) -> Vec<String> {
+        let told = errands.iter().map(|errand| told_message(&errand.name, &errand.message));
+        let told = told.collect();
+        for errand in errands {
+            let reply = match self.call(errand.class, &errand.name, &errand.message) {
+                Supplied::Object(reply) => Some(reply),
+                Supplied::Cached(_) | Supplied::Failed => None,
+            };
+            if let Some(number) = errand.reply {
+                self.isolate.errand_done(number, reply.as_deref(), self.now);
+            }
+        }
+        told
     }
 
     /// Asks the object, unless the stores are down.
@@ -379,9 +462,9 @@ impl World {
                 serde_json::to_string(&json!({ "origins": origins, "any": any }))
             }
             ObjectClass::Counter => {
-                let CounterRequest::Charge { charges } = serde_json::from_str(message).unwrap();
-                let counter = self.counters.entry(name.to_owned()).or_default();
-                serde_json::to_string(&counter.charge(&charges, self.now))
+                let request: CounterRequest = serde_json::from_str(message).unwrap();
+                let counts = self.counters.entry(name.to_owned()).or_default();
+                serde_json::to_string(&request.answer(counts, self.now))
             }
         };
         Supplied::Object(text.unwrap())
