@@ -97,16 +97,15 @@ async function drive(request, env, ctx) {
         case "forward": {
           walk = command.number();
           const exchange = new Exchange(command);
-          run(command.optional(), env, ctx);
+          run(command.optional(), env, ctx, born);
           const came = await exchange.send(command, request, ctx);
           try {
             alive();
             command = new Lines(wasm.roadUpstream(walk, came, Date.now()));
             if (command.text() === "relay") {
               walk = 0;
-              leave(command, env, ctx);
-              const release = command.optional();
-              return exchange.relay(command, ctx, release && (() => run(release, env, ctx)));
+              leave(command, env, ctx, born);
+              return relay(exchange, command, env, ctx, born);
             }
             command.again();
           } finally {
@@ -119,10 +118,11 @@ async function drive(request, env, ctx) {
         case "answer": {
           walk = 0;
           const status = command.number();
-          leave(command, env, ctx);
+          leave(command, env, ctx, born);
           return refused(status, command);
         }
         case "fault":
+          run(command.optional(), env, ctx, born);
           return fault(request, "the gate refuses everything: its log says why");
         default:
           throw new Error(`no such command: ${kind}`);
@@ -132,8 +132,23 @@ async function drive(request, env, ctx) {
     road.trapped(error);
     throw error;
   } finally {
-    if (walk !== 0 && road.lives(born)) run(wasm.roadDrop(walk, Date.now()), env, ctx);
+    if (walk !== 0 && road.lives(born)) run(wasm.roadDrop(walk, Date.now()), env, ctx, born);
     over?.();
+  }
+}
+
+/** The upstream's answer. What it holds in flight is released once: when it has ended, or was never begun. */
+function relay(exchange, command, env, ctx, born) {
+  let release = command.optional();
+  const ended = () => {
+    run(release, env, ctx, born);
+    release = undefined;
+  };
+  try {
+    return exchange.relay(command, ctx, release && ended);
+  } catch (error) {
+    ended();
+    throw error;
   }
 }
 
@@ -165,14 +180,15 @@ function heldBy(ctx) {
   return resolve;
 }
 
-/** Sends messages that no request waits for, given as JSON: each once, whatever comes of it. */
-function run(errands, env, ctx) {
+/**
+ * Sends messages that no request waits for, given as JSON: each once, whatever comes of it. Their replies
+ * have numbers of the instance `born`.
+ */
+function run(errands, env, ctx, born) {
   if (!errands) return;
   for (const { binding, name, message, reply: number } of JSON.parse(errands)) {
-    const born = road.generation;
     const sent = async () => {
       const reply = await call(env, binding, name, message);
-      // Numbers are those of the instance that gave them.
       if (number === undefined || !road.lives(born)) return;
       try {
         wasm.roadErrand(number, reply.value, Date.now());
@@ -189,11 +205,11 @@ function run(errands, env, ctx) {
  * What is left of a request once it is answered: its log line, its data point, what was counted, and what
  * objects are to be told.
  */
-function leave(command, env, ctx) {
+function leave(command, env, ctx, born) {
   console.log(command.text());
   const point = command.optional();
   const flush = command.maybe();
-  run(command.optional(), env, ctx);
+  run(command.optional(), env, ctx, born);
   if (point !== undefined) {
     try {
       env.ANALYTICS.writeDataPoint(JSON.parse(point));

@@ -269,7 +269,9 @@ impl Denial {
     /// True when this charge wants more than is left of the same limit.
     fn refuses(&self, charge: &Charge, now: UnixMillis) -> bool {
         let same = (self.measure, self.leased) == (charge.measure, charge.leased);
-        same && charge.units() > self.standing.remaining && now < self.until
+        // A clock that stepped back says nothing of how long it is still true.
+        let is_known = (self.noted_at..self.until).contains(&now);
+        same && charge.units() > self.standing.remaining && is_known
     }
 
     fn standing_at(&self, now: UnixMillis) -> Standing {

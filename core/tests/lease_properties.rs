@@ -121,7 +121,7 @@ impl World {
         let charges: Vec<Charge> = run.measures.iter().enumerate().map(charge).collect();
         let isolate = || Isolate { leases: Leases::default(), life: 0, given: Vec::new() };
         Self {
-            name: LeaseName::new("key", 1, &charges),
+            name: LeaseName::new("key", Some(("key", 1)), &charges),
             charges,
             isolates: (0..ISOLATES).map(|_| isolate()).collect(),
             counts: Counts::default(),
@@ -492,7 +492,7 @@ proptest! {
         };
         let charges: Vec<Charge> = measures.iter().enumerate().map(charge).collect();
         prop_assume!(charges.iter().all(|charge| charge.measure.most_leased() > 0));
-        let name = LeaseName::new("key", 1, &charges);
+        let name = LeaseName::new("key", Some(("key", 1)), &charges);
         let (mut counts, mut leases) = (Counts::default(), Leases::default());
         let mut now = START;
         let mut renewal: Option<(u64, u32)> = None;

@@ -16,7 +16,7 @@ use tollgate_core::problem::{Code, Problem};
 use tollgate_core::request::{Entropy, Head, HeadText};
 use tollgate_core::road::forwarding::Forward;
 use tollgate_core::road::log::LogLine;
-use tollgate_core::road::{self, Isolate, Outcome, Paused, Record, Shelf, Supplied};
+use tollgate_core::road::{self, Errand, Isolate, Outcome, Paused, Record, Shelf, Supplied};
 use tollgate_core::time::{Millis, UnixMillis};
 use tollgate_core::usage::Sample;
 use wasm_bindgen::prelude::*;
@@ -145,6 +145,14 @@ pub fn upstream(walk: u32, came: &str, now: f64) -> String {
 }
 
 impl Shell {
+    /// What is to be sent to objects for a walk that does not go on.
+    fn given_up(&mut self, walk: Walk, now: UnixMillis) -> Vec<Errand> {
+        match walk {
+            Walk::Paused(paused, _) => paused.given_up(&mut self.isolate, now),
+            Walk::Forward(forward, _) => forward.given_up(),
+        }
+    }
+
     /// Counts an answered request, and tells what is left of it for the driver.
     fn left(&self, line: &LogLine, sample: &Sample<'_>) -> Left {
         Left {
@@ -160,8 +168,7 @@ impl Shell {
 pub fn drop_walk(walk: u32, now: f64) -> Option<String> {
     let now = instant(now);
     let errands = SHELL.with_borrow_mut(|shell| match shell.walks.take(walk) {
-        Some(Walk::Paused(paused, _)) => paused.given_up(&mut shell.isolate, now),
-        Some(Walk::Forward(forward, _)) => forward.given_up(),
+        Some(walk) => shell.given_up(walk, now),
         None => Vec::new(),
     });
     (!errands.is_empty()).then(|| messages(errands))
@@ -183,26 +190,35 @@ pub fn fault_document(correlation_id: &str) -> String {
 }
 
 fn command(shell: &mut Shell, outcome: Outcome, head: HeadText, now: UnixMillis) -> String {
-    let command = match outcome {
+    match outcome {
         Outcome::Answer(answer) => {
             let left = shell.left(&answer.log(now), &answer.sample(now));
-            Some(Command::answer(*answer, &left))
+            Command::answer(*answer, &left)
         }
         Outcome::Ask(ask, paused) => {
             let has_place = paused.has_place();
-            let walk = shell.walks.put(Walk::Paused(paused, head), STORE_WAIT, now);
-            walk.map(|walk| Command::ask(walk, ask, has_place))
+            match shell.walks.put(Walk::Paused(paused, head), STORE_WAIT, now) {
+                Ok(walk) => Command::ask(walk, ask, has_place),
+                Err(walk) => Command::fault_after(shell.given_up(walk, now)),
+            }
         }
-        Outcome::Gate(_) => Some(Command::gate()),
-        Outcome::Forward(mut forward) => forward.request(&head).and_then(|request| {
+        Outcome::Gate(_) => Command::gate(),
+        Outcome::Forward(mut forward) => {
+            let Some(request) = forward.request(&head) else {
+                return Command::fault_after(forward.given_up());
+            };
             let errands = forward.take_errands();
             // The upstream's time runs once the body is sent, which takes `max_stream` at most.
             let sends = request.body_cap.is_some() || head.header(CONTENT_LENGTH).is_some();
             let wait = if sends { request.max_stream } else { request.timeout };
             let wait = Millis::millis(wait.as_millis().saturating_add(SLACK.as_millis()));
-            let walk = shell.walks.put(Walk::Forward(forward, now), wait, now)?;
-            Some(Command::forward(walk, request, errands))
-        }),
-    };
-    command.unwrap_or_else(Command::fault)
+            match shell.walks.put(Walk::Forward(forward, now), wait, now) {
+                Ok(walk) => Command::forward(walk, request, errands),
+                Err(walk) => {
+                    let gone = shell.given_up(walk, now);
+                    Command::fault_after(errands.into_iter().chain(gone).collect())
+                }
+            }
+        }
+    }
 }

@@ -44,7 +44,14 @@ const PASSING: [&str; 8] = [
 impl Command {
     /// Answer `internal_error`.
     pub(crate) fn fault() -> String {
-        "fault\n".to_owned()
+        Self::fault_after(Vec::new())
+    }
+
+    /// Answer `internal_error`, and send these: of what was begun nothing is lost.
+    pub(crate) fn fault_after(errands: Vec<Errand>) -> String {
+        let mut lines = Lines::default();
+        lines.line("fault").messages(errands);
+        lines.end("")
     }
 
     /// The request is for the gate itself: the house answers it.

@@ -118,6 +118,7 @@ fn a_denial_answers_for_its_limit_and_bucket_until_it_ends() {
 
     for (charges, now, why) in [
         (vec![charge("visitor", "b", 1)], 30_000, "another bucket"),
+        (vec![charge("visitor", "a", 1)], 9_999, "the clock stepped back"),
         (vec![charge("default", "", 60)], 30_000, "a limit that had room"),
         (vec![charge("visitor", "a", 2)], 30_000, "the limit was raised"),
         (

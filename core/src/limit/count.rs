@@ -46,8 +46,11 @@ impl Charge {
     }
 
     /// The name of its row: the limit's name, which has no colon, what is counted, and the bucket.
+    /// A measure counts on when its limit gets another beside it or loses one: so the row has the
+    /// limit's name without what tells its measures apart, and no limit's name has a dot.
     pub(crate) fn row(&self) -> String {
         let Self { limit, bucket, measure, .. } = self;
+        let limit = limit.split_once('.').map_or(limit.as_str(), |(limit, _)| limit);
         let counted = match measure {
             Measure::Rate(rate) => rate.window().ceil_secs().to_string(),
             Measure::TokenBucket(it) => format!("{LEVEL}{}", it.rate().window().ceil_secs()),

@@ -34,7 +34,7 @@ const LATEST: Millis = Millis::millis(100);
 /// The shortest time between two searches for names to forget.
 const SWEEP_PAUSE: Millis = Millis::secs(1);
 
-/// What a lease is for: an object, a version of what was decided on, and the very charges.
+/// What a lease is for: an object, the version of a key that was decided on, and the very charges.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseName {
     name: String,
@@ -43,13 +43,16 @@ pub struct LeaseName {
 }
 
 impl LeaseName {
-    /// The lease of requests with these charges at this object. `version`: of the key's record,
-    /// so that a key that was changed asks again; 0 where there is none.
-    pub fn new(object: &str, version: u64, charges: &[Charge]) -> Self {
+    /// The lease of requests with these charges at this object. `key`: the key's id and the
+    /// version of its record, where it is a key's object, so that a key that was changed asks
+    /// again. Keys of one family have their counts in common and no lease: what renews that of
+    /// one says nothing of whether the other is still good.
+    pub fn new(object: &str, key: Option<(&str, u64)>, charges: &[Charge]) -> Self {
         let rows: Vec<String> =
             charges.iter().map(|charge| format!("{}*{}", charge.row(), charge.cost)).collect();
         let lasts = charges.iter().map(|charge| charge.measure.lease()).min();
-        let name = format!("{object} {version} {}", rows.join(" "));
+        let key = key.map(|(id, version)| format!("{id} {version}")).unwrap_or_default();
+        let name = format!("{object} {key} {}", rows.join(" "));
         Self { name, lasts: lasts.unwrap_or(MAX_LEASE) }
     }
 }

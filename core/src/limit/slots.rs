@@ -50,6 +50,8 @@ pub(super) struct Slots {
     first_end: UnixMillis,
     /// The longest that one of the places holds from its beginning.
     longest: Millis,
+    /// What of it is stored: to restore a place with less would end it under a live stream.
+    longest_stored: Millis,
     /// Places of before a crash, by their end.
     restored: Vec<Places>,
     /// While there are some: ids that have no right to them.
@@ -92,7 +94,8 @@ impl Slots {
         place.until = place.until.max(until);
         self.taken = self.taken.saturating_add(1);
         self.remember(&slot.id);
-        until > self.cover.until && self.cover(most, now) || self.recover(most, now)
+        let is_longer = until > self.cover.until || slot.holds > self.longest_stored;
+        is_longer && self.cover(most, now) || self.recover(most, now)
     }
 
     /// Frees one place of the request with this id. True when the cover must be stored.
@@ -126,6 +129,7 @@ impl Slots {
         let settled = self.cover == cover && self.stored == self.restored;
         self.cover = cover;
         self.stored.clone_from(&self.restored);
+        self.longest_stored = self.longest;
         !settled
     }
 
@@ -156,10 +160,14 @@ impl Slots {
         for [count, lasts] in pairs {
             let until = UnixMillis::from_millis(stored.checked_add(*lasts)?);
             let count = u32::try_from(*count).ok()?;
+            // A cover of nothing: no release is meant for it.
+            if count == 0 {
+                continue;
+            }
             slots.stored.push(Places { count, until });
             slots.restored.push(Places { count, until: until.min(now.plus(longest)) });
         }
-        slots.longest = longest;
+        (slots.longest, slots.longest_stored) = (longest, longest);
         slots.restored.sort_unstable_by_key(|place| place.until);
         while slots.restored.len() > MAX_RESTORED {
             let Some(Places { count, until }) = slots.restored.pop() else { break };
@@ -174,7 +182,13 @@ impl Slots {
     /// long as can be.
     pub(super) fn unreadable(now: UnixMillis) -> Self {
         let all = Places { count: u32::MAX, until: now.plus(LONGEST) };
-        Self { restored: vec![all], stored: vec![all], ..Self::default() }
+        Self {
+            restored: vec![all],
+            stored: vec![all],
+            longest: LONGEST,
+            longest_stored: LONGEST,
+            ..Self::default()
+        }
     }
 
     /// Forgets places that have ended.
@@ -220,6 +234,7 @@ impl Slots {
             self.cover.count = self.taken.saturating_add(room.min(reserve(most).div_ceil(2)));
         }
         self.cover.until = now.plus(self.longest).plus(COVER_LASTS);
+        self.longest_stored = self.longest;
         self.stored.clone_from(&self.restored);
         true
     }

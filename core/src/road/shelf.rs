@@ -34,18 +34,22 @@ impl<T> Shelf<T> {
     }
 
     /// Keeps a thing until it is taken, and for `wait` at the longest (and a second more, as it is
-    /// looked for but once a second). Gives its number, which is never 0; None when there is no room.
-    pub fn put(&mut self, it: T, wait: Millis, now: UnixMillis) -> Option<u32> {
+    /// looked for but once a second). Gives its number, which is never 0.
+    ///
+    /// # Errors
+    ///
+    /// The thing itself when there is no room.
+    pub fn put(&mut self, it: T, wait: Millis, now: UnixMillis) -> Result<u32, T> {
         if now >= self.sweep_at {
             self.sweep_at = now.plus(SWEEP);
             self.kept.retain(|_, kept| kept.until > now);
         }
         if self.kept.len() >= self.most {
-            return None;
+            return Err(it);
         }
         self.last = self.last.wrapping_add(1).max(1);
         self.kept.insert(self.last, Kept { it, until: now.plus(wait) });
-        Some(self.last)
+        Ok(self.last)
     }
 
     /// Takes a thing away: once.
@@ -100,9 +104,9 @@ mod tests {
     fn a_full_shelf_takes_nothing_more_until_there_is_room() {
         let mut shelf = Shelf::new(2);
         let first = shelf.put(1, Millis::secs(10), at(0)).unwrap();
-        assert!(shelf.put(2, Millis::secs(10), at(0)).is_some());
-        assert_eq!(shelf.put(3, Millis::secs(10), at(1)), None);
+        assert!(shelf.put(2, Millis::secs(10), at(0)).is_ok());
+        assert_eq!(shelf.put(3, Millis::secs(10), at(1)), Err(3), "and gives it back");
         shelf.take(first);
-        assert!(shelf.put(4, Millis::secs(10), at(1)).is_some());
+        assert!(shelf.put(4, Millis::secs(10), at(1)).is_ok());
     }
 }

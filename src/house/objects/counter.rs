@@ -160,6 +160,7 @@ impl CounterObject {
             return self.store.delete_all().await;
         }
         self.store_writes(now)?;
-        self.store.wake_at(next_end.max(now.plus(LATER)))
+        // With the counts goes what the clock had come to: not while it could step back before their end.
+        self.store.wake_at(next_end.max(now).plus(LATER))
     }
 }

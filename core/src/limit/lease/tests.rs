@@ -18,7 +18,7 @@ fn name_of(object: &str, secs: u64) -> LeaseName {
     let measure = Measure::Rate(Rate::new(6_000, Millis::secs(secs)).unwrap());
     let (limit, bucket) = ("default".to_owned(), String::new());
     let charge = Charge { limit, bucket, measure, cost: 2, shadow: false, leased: true };
-    LeaseName::new(object, 3, &[charge])
+    LeaseName::new(object, Some(("key", 3)), &[charge])
 }
 
 fn standings(remaining: u32) -> Vec<Standing> {
@@ -54,9 +54,14 @@ fn renewals(leases: &mut Leases, times: impl IntoIterator<Item = u64>) -> Vec<Op
 }
 
 #[test]
-fn names_say_object_version_charges_and_cost() {
-    assert_eq!(name("key").name, "key 3 default:60:*2");
-    assert_ne!(name("key"), name("kez"));
+fn names_say_object_key_version_charges_and_cost() {
+    assert_eq!(name("family").name, "family key 3 default:60:*2");
+    assert_ne!(name("family"), name("familz"));
+    let of = |key| LeaseName::new("family", key, &[]);
+    let names = [of(None), of(Some(("a", 1))), of(Some(("b", 1))), of(Some(("a", 2)))];
+    for (at, one) in names.iter().enumerate() {
+        assert_eq!(names.iter().position(|other| other == one), Some(at), "{one:?}");
+    }
 }
 
 #[test]

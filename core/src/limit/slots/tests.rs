@@ -172,3 +172,31 @@ fn rows_are_read_whole_or_not_at_all() {
     assert_eq!(many.restored.len(), MAX_RESTORED);
     assert_eq!((many.used(at(0)), many.used(at(9_899)), many.used(at(9_900))), (99, 84, 0));
 }
+
+#[test]
+fn a_restored_cover_of_nothing_takes_no_release() {
+    let mut slots = Slots::restore("[0,60000,0,50000,1,60000]", at(0)).unwrap();
+    assert_eq!(slots.used(at(0)), 1);
+    let _ = slots.release(most(1), "of before", at(1));
+    assert_eq!(slots.used(at(1)), 0);
+}
+
+#[test]
+fn who_may_stay_longer_than_anybody_stored_is_stored() {
+    let (mut slots, of) = (Slots::default(), most(200));
+    assert!(slots.admit(of, &slot("a", 60_000), at(0)));
+    assert!(!slots.admit(of, &slot("b", 60_000), at(1_000)));
+    assert!(slots.admit(of, &slot("c", 64_000), at(1_000)), "though its end is covered");
+    let stored = slots.snapshot(at(1_000)).unwrap();
+    assert_eq!(Slots::restore(&stored, at(1_000)).unwrap().used(at(64_999)), 3);
+    let _ = slots.release(of, "a", at(1_001));
+    assert!(!slots.admit(of, &slot("d", 64_000), at(1_001)), "once");
+}
+
+#[test]
+fn places_that_could_not_be_read_are_held_after_the_next_crash_too() {
+    let mut slots = Slots::unreadable(at(0));
+    assert!(slots.release(most(1), "of before", at(1)));
+    let again = Slots::restore(&slots.snapshot(at(1)).unwrap(), at(2)).unwrap();
+    assert_eq!(again.used(at(Millis::hours(48).as_millis() - 1)), u32::MAX - 1);
+}

@@ -35,17 +35,14 @@ impl Permitted {
         if !call.is_leased() {
             return None;
         }
-        let version = match self.key_of(call) {
-            None => 0,
-            Some(_) if self.walk.rehash.is_some() => return None,
-            Some(record) => {
-                let known = isolate.record(&record.id);
-                known
-                    .is_none_or(|known| known.version == record.version)
-                    .then_some(record.version)?
-            }
+        let Some(record) = self.key_of(call) else {
+            return Some(LeaseName::new(&call.object, None, &call.charges));
         };
-        Some(LeaseName::new(&call.object, version, &call.charges))
+        let known = isolate.record(&record.id);
+        let is_current = known.is_none_or(|known| known.version == record.version);
+        let key = (record.id.as_str(), record.version);
+        (is_current && self.walk.rehash.is_none())
+            .then(|| LeaseName::new(&call.object, Some(key), &call.charges))
     }
 
     /// The key whose object this call goes to.

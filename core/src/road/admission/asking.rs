@@ -66,14 +66,16 @@ impl Permitted {
         self.walk.give_back_all_but(&calls, isolate, now);
         calls.retain(|call| !self.walk.paid.iter().any(|paid| paid.is_of(call)));
         // What is known to have no room is not asked, and neither is anything before it. What was
-        // given ahead is there all the same.
-        for call in &calls {
-            if let Some(denied) = isolate.denials.denied(&call.object, &call.charges, now) {
-                let lease = self.lease(call, isolate);
-                if !lease.is_some_and(|lease| isolate.leases.is_left(&lease, now)) {
-                    return Err(self.walk.limited(&call.told_verdict(denied)));
-                }
-            }
+        // given ahead is there all the same. Of several the one is told that takes longest: a
+        // caller that comes back then is not refused by the next.
+        let denied = calls.iter().filter_map(|call| {
+            let denied = isolate.denials.denied(&call.object, &call.charges, now)?;
+            let lease = self.lease(call, isolate);
+            let is_left = lease.is_some_and(|lease| isolate.leases.is_left(&lease, now));
+            (!is_left).then(|| call.told_verdict(denied))
+        });
+        if let Some(denied) = denied.max_by_key(Verdict::retry_after) {
+            return Err(self.walk.limited(&denied));
         }
         Ok(Asking { permitted: self, left: calls.into() }.go_on(isolate, now))
     }

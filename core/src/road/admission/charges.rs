@@ -28,11 +28,14 @@ pub(super) struct Call {
     /// Limits that clients are told under another name than they are counted under. A limit of a
     /// tenant has to be one count, whatever each key calls its own.
     told_as: Vec<(String, String)>,
+    /// The request has a place in flight, here or at another object. Such a request always asks
+    /// (SPEC section 4).
+    in_flight: bool,
 }
 
 impl Call {
     fn new(class: ObjectClass, object: String) -> Self {
-        Self { class, object, charges: Vec::new(), told_as: Vec::new() }
+        Self { class, object, charges: Vec::new(), told_as: Vec::new(), in_flight: false }
     }
 
     /// True when what is in flight is among what is charged.
@@ -44,7 +47,7 @@ impl Call {
     /// and can be counted ahead.
     pub(super) fn is_leased(&self) -> bool {
         let leased = |charge: &Charge| charge.leased && !charge.shadow;
-        !self.charges.is_empty() && !self.has_place() && self.charges.iter().all(leased)
+        !self.charges.is_empty() && !self.in_flight && self.charges.iter().all(leased)
     }
 
     /// The kinds of the limits of these names.
@@ -150,7 +153,12 @@ impl Permitted {
         }
         let counters = [of_tenant, of_route, of_address];
         let asked = counters.into_iter().filter(|call| !call.charges.is_empty());
-        asked.chain(of_key).collect()
+        let mut calls: Vec<Call> = asked.chain(of_key).collect();
+        let in_flight = calls.iter().any(Call::has_place);
+        for call in &mut calls {
+            call.in_flight = in_flight;
+        }
+        calls
     }
 }
 

@@ -129,6 +129,13 @@ fn these_are_leased_and_nothing_more() {
             false,
         ),
         (
+            "a leased key, beside what is in flight at another object",
+            exact.clone(),
+            Mode::Leased,
+            route(json!({ "name": "b", "concurrency": 9, "by": "route" })),
+            false,
+        ),
+        (
             "a bucket too small to be leased, of a leased key",
             exact.clone(),
             Mode::Leased,
@@ -209,6 +216,21 @@ fn counters_are_leased_too_and_a_refusal_gives_back_without_a_call() {
             .sum::<u32>()
     };
     assert_eq!(lefts(&world.isolate.leases), lefts(&spent), "and nothing is lost");
+}
+
+#[test]
+fn a_key_never_spends_the_lease_of_another_key_of_its_family() {
+    let (mut world, first, ask) = heated(100);
+    assert_eq!(world.walk(&ask).objects, 0, "it is leased");
+    // The same version and limits, as those of a key and its successor may be.
+    let limits = world.record(&first).limits;
+    let second = world.key(KeyKind::Sk, |record| {
+        record.family = first.id.clone();
+        record.limits = limits;
+    });
+    let walked = world.walk(&get("/v1/tight").key(&second));
+    let told = (walked.told(), walked.objects);
+    assert_eq!(told, ((401, "key_invalid"), 1), "it asks, and this family does not know it");
 }
 
 /// Makes a key hot, and gives what is asked for so.

@@ -520,3 +520,42 @@ fn whoever_gives_up_a_walk_gives_back_what_it_paid() {
         assert_eq!(world.run(given_up), errands, "{stops_at}");
     }
 }
+
+#[test]
+fn a_measure_counts_on_when_its_limit_gets_another_or_loses_one() {
+    let quota = json!({ "name": "team", "quota": { "requests": 2, "per": "day" }, "by": "tenant" });
+    let mut both = quota.clone();
+    both["rate"] = json!({ "requests": 10, "window": "1m" });
+    for (why, before, after) in [("one more", &quota, &both), ("one less", &both, &quota)] {
+        let mut world = World::new();
+        let ask = get("/v1/tight").key(&world.server_key());
+        world.limit("tight", 1, json!([before]));
+        for _ in 0..2 {
+            assert_eq!(world.walk(&ask).told(), (0, "forward"), "{why}");
+        }
+        world.limit("tight", 1, json!([after]));
+        assert_eq!(world.walk(&ask).told(), (429, "quota_exceeded"), "{why}");
+    }
+}
+
+#[test]
+fn of_several_that_are_known_to_have_no_room_the_longest_wait_is_told() {
+    let mut world = World::new();
+    let team = json!({ "name": "team", "rate": { "requests": 1, "window": "1m" }, "by": "tenant" });
+    world.limit("tight", 1, json!([team]));
+    let daily = json!({ "name": "own", "quota": { "requests": 1, "per": "day" } });
+    let daily = vec![serde_json::from_value(daily).unwrap()];
+    let key = world.key(KeyKind::Sk, |record| {
+        record.limits = daily;
+        record.scopes = vec!["invoices:read:*".to_owned().try_into().unwrap()];
+    });
+    let colleague = world.server_key();
+    let tight = get("/v1/tight");
+    assert_eq!(world.walk(&tight.clone().key(&key)).told(), (0, "forward"));
+    let refused = (429, "rate_limited");
+    assert_eq!(world.walk(&tight.clone().key(&colleague)).told(), refused, "the tenant's");
+    let elsewhere = get("/v1/invoices/42").key(&key);
+    assert_eq!(world.walk(&elsewhere).told(), (429, "quota_exceeded"), "the key's");
+    let both = world.walk(&tight.key(&key));
+    assert_eq!((both.told(), both.objects), ((429, "quota_exceeded"), 0));
+}
