@@ -40,14 +40,18 @@ export function picture({ measured, on, at }) {
   .title { font-weight: 600; font-size: 15px }
   .heading { font-weight: 600 }
   .quiet { fill: #59636e; font-size: 12px }
+  .ground { fill: #ffffff }
   .number { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
   .own { fill: #0969da } .peer { fill: #8c959f } .bare { fill: #57606a }
   .line { stroke: #57606a; stroke-dasharray: 3 3 }
   @media (prefers-color-scheme: dark) {
+    .ground { fill: #0d1117 }
     text { fill: #f0f6fc } .quiet { fill: #9198a1 } .number { stroke: #0d1117 }
     .own { fill: #4493f8 } .peer { fill: #6e7681 } .bare { fill: #b1bac4 } .line { stroke: #9198a1 }
   }
 </style>
+<!-- A page need not be as dark as the reader's system: the picture brings its own ground. -->
+<rect class="ground" width="${WIDTH}" height="${height}" rx="6"/>
 <text class="title" x="8" y="20">${title}</text>
 <text class="quiet" x="8" y="40">median of interleaved rounds on one workerd; less is better; the dashed line is the floor</text>
 <line class="line" x1="${floor.toFixed(1)}" y1="${TOP}" x2="${floor.toFixed(1)}" y2="${y}"/>

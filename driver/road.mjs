@@ -123,7 +123,7 @@ async function drive(request, env, ctx) {
         }
         case "fault":
           run(command.optional(), env, ctx, born);
-          return fault(request, "the gate refuses everything: its log says why");
+          return fault(request, "no command: a line of the log says that the gate refuses everything, or too many requests wait");
         default:
           throw new Error(`no such command: ${kind}`);
       }

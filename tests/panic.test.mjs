@@ -74,6 +74,21 @@ function assertFault(answer, why) {
   assert.ok(answer.ms < PROMPT, `${why}: ${answer.ms} ms`);
 }
 
+/** Requests that wait for their upstream, which answers when it is released. */
+async function atUpstream() {
+  const arrived = [];
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  backend.answer = async (seen, response) => {
+    arrived.push(seen);
+    await held;
+    reply(response, 200, "late");
+  };
+  const waiting = Array.from({ length: 20 }, () => call("/slow"));
+  while (arrived.length < 20) await sleep(5);
+  return { waiting, release };
+}
+
 describe("a panic", () => {
   for (const [where, panicking] of [
     ["in the first step of a walk", () => call("/plain", { "x-test-panic": "begin" })],
@@ -118,16 +133,7 @@ describe("a panic", () => {
 
 describe("what is on its way at that moment", () => {
   test("and waits for its upstream, is answered promptly", async () => {
-    const arrived = [];
-    let release;
-    const held = new Promise((resolve) => (release = resolve));
-    backend.answer = async (seen, response) => {
-      arrived.push(seen);
-      await held;
-      reply(response, 200, "late");
-    };
-    const waiting = Array.from({ length: 20 }, () => call("/slow"));
-    while (arrived.length < 20) await sleep(5);
+    const { waiting, release } = await atUpstream();
     assertFault(await call("/plain", { "x-test-panic": "begin" }), "the one that panicked");
     // Their walks are gone. They end when the upstream does, at the latest; here it answers now.
     release();
@@ -166,16 +172,7 @@ describe("what is on its way at that moment", () => {
 
 describe("a panic of the house", () => {
   test("is nothing to requests that wait for their upstream", async () => {
-    const arrived = [];
-    let release;
-    const held = new Promise((resolve) => (release = resolve));
-    backend.answer = async (seen, response) => {
-      arrived.push(seen);
-      await held;
-      reply(response, 200, "late");
-    };
-    const waiting = Array.from({ length: 20 }, () => call("/slow"));
-    while (arrived.length < 20) await sleep(5);
+    const { waiting, release } = await atUpstream();
     assertFault(await health({ "x-test-panic": "gate" }), "the one that panicked");
     release();
     for (const answer of await Promise.all(waiting)) assert.deepEqual([answer.status, answer.text], [200, "late"]);
