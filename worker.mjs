@@ -10,6 +10,8 @@ globalThis.__tollgate_policy = JSON.stringify(policy);
 
 export class KeyObject extends wrapped("KeyObject") {}
 export class TenantObject extends wrapped("TenantObject") {}
+export class EndpointObject extends wrapped("EndpointObject") {}
 export class CounterObject extends wrapped("CounterObject") {}
+export class InboxObject extends wrapped("InboxObject") {}
 
 export default { fetch: answer };

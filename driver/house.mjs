@@ -58,10 +58,13 @@ export const wrapped = (name) =>
       });
       return house;
     }
-    call(message) {
+    /** @param {string} message @param {Uint8Array} [bytes] of the body that goes with it */
+    call(message, bytes) {
       const house = this.#alive();
       try {
-        return this.#direct.call(message);
+        const reply = this.#direct.call(message, bytes);
+        // What is answered later hangs as soon as its module is lost.
+        return typeof reply === "string" ? reply : house.settled(reply);
       } catch (error) {
         house.trapped(error);
         throw error;

@@ -14,7 +14,7 @@ import { setUp } from "./setup.mjs";
  * Compressed size in KiB that the Wasm of each module may have. Cloudflare takes 3 MiB and more; but an
  * isolate's first request waits for the road, and growth of the house is to be noticed.
  */
-const WASM_LIMIT_KIB = { road: 300, house: 740 };
+const WASM_LIMIT_KIB = { road: 300, house: 900 };
 
 /** The four steps in their order. */
 export async function buildAll() {

@@ -21,7 +21,8 @@ export async function setUp({ tests = false } = {}) {
   const toolsMissing = TOOLS.some((tool) => !tool.there());
   const needs = ["compiler", ...(toolsMissing ? ["openssl"] : []), ...(tests ? ["browser", "python"] : [])];
   await step("system packages", () => systemPackages(...needs));
-  await step("npm packages", npmPackages);
+  await step("npm packages", () => npmPackages(root, () => existsSync(bundler())));
+  if (tests) await step("webhook senders", () => npmPackages(at("tests/senders"), () => true));
   if (tests) await step("schemathesis", pythonPackages);
   for (const tool of TOOLS) await step(tool.crate, () => cargoTool(tool));
   rmSync(TOOLS_TARGET, { recursive: true, force: true });
@@ -65,11 +66,11 @@ async function wasmTarget() {
 
 /** `npm install` after the lock file, without writing to it. (`npm ci` fails where a registry
  * lacks one of the packages for other platforms.) */
-async function npmPackages() {
-  const stamp = at("node_modules/.tollgate-setup");
-  const lock = createHash("sha256").update(readFileSync(at("package-lock.json"))).digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock && existsSync(bundler())) return "there";
-  await must("npm", ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: root });
+async function npmPackages(folder, whole) {
+  const stamp = join(folder, "node_modules/.tollgate-setup");
+  const lock = createHash("sha256").update(readFileSync(join(folder, "package-lock.json"))).digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock && whole()) return "there";
+  await must("npm", ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: folder });
   writeFileSync(stamp, lock);
   return "installed";
 }

@@ -8,7 +8,9 @@ import { at, build, modules, workerd } from "./paths.mjs";
 const OBJECTS = [
   { binding: "KEY", class: "KeyObject", storage: "tollgate-key" },
   { binding: "TENANT", class: "TenantObject", storage: "tollgate-tenant" },
+  { binding: "ENDPOINT", class: "EndpointObject", storage: "tollgate-endpoint" },
   { binding: "COUNTER", class: "CounterObject", storage: "tollgate-counter" },
+  { binding: "INBOX", class: "InboxObject", storage: "tollgate-inbox" },
 ];
 
 /**
@@ -47,6 +49,7 @@ export function writeConfig(file, options) {
   const bindings = [
     `(name = "KEYS", kvNamespace = "kv")`,
     `(name = "ASSETS", service = "assets")`,
+    `(name = "HOOKS", service = "hooks")`,
     ...Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
     ...secrets.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),
   ];
@@ -80,6 +83,7 @@ export function writeConfig(file, options) {
       ${storage}
       globalOutbound = "upstreams",
     ))`;
+  const reach = (vars.ENVIRONMENT === "production" ? ["public"] : ["public", "local"]).map(text).join(", ");
   const listeners = sockets.map(
     (s) => `(name = ${text(s.name)}, address = ${text(s.address)}, http = (), service = ${text(s.service ?? "gate")})`,
   );
@@ -110,6 +114,8 @@ const config :Workerd.Config = (
     (name = "state", disk = (path = ${text(state)}, writable = true)),
     # Backends in development are on loopback, which workerd refuses unless it is allowed.
     (name = "upstreams", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+    # Where tenants have events sent to: the public internet, and this machine while it is developed on.
+    (name = "hooks", network = (allow = [${reach}], tlsOptions = (trustBrowserCas = true))),
     ${services.map((service) => `${service},`).join("\n    ")}
   ],
   sockets = [

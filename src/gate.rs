@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use js_sys::Reflect;
 use tollgate_core::key::{IdSecret, Peppers};
-use tollgate_core::policy::{Credential, parse_module};
+use tollgate_core::policy::parse_module;
 use tollgate_core::road::{Fault, Gate, Trust};
 use tollgate_core::text::Secret;
 use wasm_bindgen::prelude::*;
@@ -56,10 +56,7 @@ fn assemble(env: &JsValue) -> Result<Gate, Fault> {
     let ids = secret(bindings::KEY_ID_SECRET)
         .and_then(|secret| IdSecret::new(&secret))
         .ok_or_else(|| fault("the secret KEY_ID_SECRET is not set or shorter than 32 bytes"))?;
-    let named = policy
-        .upstreams
-        .iter()
-        .flat_map(|upstream| upstream.credential.iter().flat_map(Credential::secrets));
+    let named = policy.secrets().into_iter();
     let secrets: BTreeMap<String, Secret> =
         named.filter_map(|name| Some((name.to_owned(), secret(name)?))).collect();
     Ok(Gate::new(policy, Trust::Secrets { peppers, ids }, secrets))

@@ -87,7 +87,7 @@ describe("what else is there", () => {
       ["another method on verify", await at("/_tollgate/v1/keys/verify"), 405, "method_not_allowed", "POST"],
       ["a write to health", await at("/_tollgate/health", { method: "POST" }), 405, "method_not_allowed", "GET, HEAD"],
       ["a write to a page", await at("/_tollgate/errors/key_missing", { method: "PUT" }), 405, "method_not_allowed", "GET, HEAD"],
-      ["webhooks", await at("/_tollgate/v1/hooks/stripe/events"), 501, "not_built_yet"],
+      ["webhooks of no source", await at("/_tollgate/v1/hooks/stripe/events"), 404, "not_found"],
     ]) {
       assertProblem(answer, status, code, { why });
       assertHeaders(answer, { ...REFUSAL, ...(allow ? { allow } : {}) }, why);

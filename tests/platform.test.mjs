@@ -7,6 +7,7 @@ import test, { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { at, workerd } from "../scripts/paths.mjs";
 import { serve } from "../scripts/workerd.mjs";
+import { startBackend } from "./support/backend.mjs";
 import { startGate } from "./support/gate.mjs";
 import { request } from "./support/request.mjs";
 
@@ -47,11 +48,27 @@ test("KV lists by prefix, page by page, in order, with expiry", async () => {
   assert.deepEqual(names, ["list:a", "list:b", "list:ä%"]);
 });
 
+test("events reach this machine while it is developed on, and in production they do not", async () => {
+  const backend = await startBackend();
+  const production = await startGate({ module: {}, environment: "production", name: "platform-production", worker: at("tests/support/platform-worker.mjs") });
+  try {
+    const sent = async (gate, to) => (await gate.request({ path: `/hooks?to=${encodeURIComponent(to)}` })).json.status;
+    assert.equal(await sent(platform, `${backend.origin}/dev`), 200);
+    for (const host of ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"]) {
+      assert.equal(await sent(production, `http://${host}:${backend.port}/production`), null, host);
+    }
+    assert.deepEqual(backend.requests.map(({ url }) => url), ["/dev"]);
+  } finally {
+    await production.stop();
+    await backend.stop();
+  }
+});
+
 test("state outlives a stop and a kill", async () => {
   await kv("put", "kept", "still here");
-  for (const binding of ["KEY", "TENANT", "COUNTER"]) assert.equal(await object(binding), 1, binding);
+  for (const binding of ["KEY", "TENANT", "ENDPOINT", "COUNTER", "INBOX"]) assert.equal(await object(binding), 1, binding);
   await platform.restart();
-  for (const binding of ["KEY", "TENANT", "COUNTER"]) assert.equal(await object(binding), 2, binding);
+  for (const binding of ["KEY", "TENANT", "ENDPOINT", "COUNTER", "INBOX"]) assert.equal(await object(binding), 2, binding);
   await platform.kill();
   await platform.start();
   assert.equal(await object("KEY"), 3);

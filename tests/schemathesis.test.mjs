@@ -55,7 +55,8 @@ test("every answer of the gate is as its OpenAPI document says", { timeout: 900_
       TOLLGATE_SECRETS_SHOWN: shown,
     },
   );
-  const secrets = existsSync(shown) ? secretsOfKeys(readFileSync(shown, "utf8")) : [];
+  const told = existsSync(shown) ? readFileSync(shown, "utf8") : "";
+  const secrets = [...secretsOfKeys(told), ...told.split("\n").filter((line) => /^[0-9A-Za-z+/]{43}=$/.test(line))];
   gate.known.push(...secrets);
   secretsUsed(secrets);
   assert.equal(code, 0, output);

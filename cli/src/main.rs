@@ -11,6 +11,7 @@ mod client;
 mod clock;
 mod completions;
 mod explain;
+mod hooks;
 mod jobs;
 mod key;
 mod keys;
@@ -48,6 +49,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Match(matching::MatchArgs),
     Key(key::KeyArgs),
+    Hooks(hooks::HooksArgs),
     Keys(keys::KeysArgs),
     Tenants(tenants::TenantsArgs),
     Jobs(jobs::JobsArgs),
@@ -74,6 +76,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Match(args) => Ok(matching::run(args)),
         Command::Key(args) => key::run(args),
+        Command::Hooks(args) => hooks::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Tenants(args) => tenants::run(args),
         Command::Jobs(args) => jobs::run(args),

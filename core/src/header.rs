@@ -40,6 +40,8 @@ pub mod name {
     pub const X_TOLLGATE_KEY: &str = "X-Tollgate-Key";
     pub const X_TOLLGATE_SCOPES: &str = "X-Tollgate-Scopes";
     pub const X_TOLLGATE_TENANT: &str = "X-Tollgate-Tenant";
+    pub const X_TOLLGATE_WEBHOOK: &str = "X-Tollgate-Webhook";
+    pub const X_TOLLGATE_WEBHOOK_FLAG: &str = "X-Tollgate-Webhook-Flag";
 }
 
 /// Fields that end at the next hop (RFC 9110 section 7.6.1 and 11.7): never forwarded, either way.

@@ -94,8 +94,8 @@ codes! {
         cause "The path exists, but not with this method."
         fix "Use one of the methods in the Allow header.";
     BodyTooLarge 413 "body_too_large" "The body is too large" Never
-        cause "The request body is larger than the route allows."
-        fix "Send less, or in parts. Operators: body_limit of the route.";
+        cause "The request body is larger than the route or the source allows."
+        fix "Send less, or in parts. Operators: body_limit of the route or source.";
     OriginNotAllowed 403 "origin_not_allowed" "This origin may not call here" Never
         cause "The page that made the call is not on the list of allowed origins of the route or of the key. The backend was not called."
         fix "Call from an allowed origin, or have the exact origin (scheme, host and port) added to the route or the key.";
@@ -126,9 +126,9 @@ codes! {
     TokenExpired 401 "token_expired" "The token or session has expired" Never
         cause "A token lives at most 300 seconds, a session 15 minutes on the command line and 12 hours in the console, and neither longer than its key."
         fix "Fetch a new token once, or open a new session, then send the request again.";
-    IpNotAllowed 403 "ip_not_allowed" "This address may not use the key" Never
-        cause "The key has an address list, and the caller's address is not on it."
-        fix "Call from a listed address, or have the address added to the key.";
+    IpNotAllowed 403 "ip_not_allowed" "This address may not call here" Never
+        cause "The key, or the source of webhooks, has an address list, and the caller's address is not on it."
+        fix "Call from a listed address, or have the address added to the key or the source.";
     SecretKeyInBrowser 403 "secret_key_in_browser" "A secret key was used in a browser" Never
         cause "The request carries Origin or Sec-Fetch-Site, so it comes from a browser, but its key is for servers. A secret in a page is readable by everyone who opens the page."
         fix "Use a publishable key (pk) in pages, and rotate this one.";
@@ -192,6 +192,12 @@ codes! {
     TimestampOutOfRange 401 "timestamp_out_of_range" "The signed time is too far off" Never
         cause "The signature is right, but its time is outside the window."
         fix "Check the sender's clock, and that deliveries are not held back.";
+    SourceUnavailable 503 "source_unavailable" "The source is not ready" Backoff
+        cause "A secret that the source's webhooks are verified or signed with is missing, or has not the form of its scheme. Nothing is let in unverified."
+        fix "Operators: set the secret named in `ready` (wrangler secret put NAME). Providers send the event again by themselves.";
+    InboxFull 503 "inbox_full" "The inbox of the source is full" Backoff
+        cause "As many undelivered events as the policy allows are kept for the source's backend. The event was not taken."
+        fix "Operators: mend the backend, replay or wait for dead events to go, or raise store_limit of the source.";
     NotFound 404 "not_found" "No such resource" Never
         cause "The resource does not exist, or belongs to another tenant."
         fix "Check the id.";

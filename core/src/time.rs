@@ -250,6 +250,17 @@ impl UnixMillis {
         secs.checked_mul(1_000)?.checked_add(milli).map(Self)
     }
 
+    /// Reads an HTTP-date in the one form that is sent today (RFC 9110 section 5.6.7, IMF-fixdate),
+    /// with the weekday that it has. None for anything else.
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let (_, day, month) = (words.next()?, words.next()?, words.next()?);
+        let (year, time) = (words.next()?, words.next()?);
+        let month = MONTHS.iter().zip(1_u8..).find(|(name, _)| **name == month)?.1;
+        let at = Self::parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z"))?;
+        (at.to_http_date() == text).then_some(at)
+    }
+
     /// Days to date after Howard Hinnant's `civil_from_days`, for days since 1970 only.
     #[allow(clippy::arithmetic_side_effects)] // all terms are bounded by u64::MAX / 86 400 000
     fn civil(self) -> Civil {
@@ -394,6 +405,8 @@ mod tests {
             assert_eq!(at.to_rfc3339(), rfc3339);
             assert_eq!(at.to_http_date(), http);
             assert_eq!(UnixMillis::parse_rfc3339(rfc3339), Some(at));
+            let whole = UnixMillis::from_secs(at.as_secs());
+            assert_eq!(UnixMillis::parse_http_date(http), Some(whole));
         }
         assert_eq!(UnixMillis::parse_rfc3339("1970-01-02"), Some(UnixMillis::from_secs(86_400)));
         for text in [
@@ -413,6 +426,20 @@ mod tests {
             "+026-01-01",
         ] {
             assert_eq!(UnixMillis::parse_rfc3339(text), None, "{text}");
+        }
+        for text in [
+            "",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 1994 08:49:37.5 GMT",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT ",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(UnixMillis::parse_http_date(text), None, "{text}");
         }
     }
 }

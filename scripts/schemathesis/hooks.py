@@ -85,6 +85,11 @@ FORMATS = {
     "cursor-anomalies": st.builds("1.{}.{}".format, instants, ids).map(cursor),
     "cursor-audit": st.integers(1, 1_000_000).map("a1.{}".format).map(cursor),
     "cursor-tenants": LABEL.map("1.{}".format).map(cursor),
+    "cursor-endpoints": LABEL.map("1.{}".format).map(cursor),
+    "cursor-events": st.from_regex(r"[0-9A-Za-z]{19}[a-p]", fullmatch=True),
+    "cursor-deliveries": LABEL.map("1.{}".format).map(cursor),
+    "hook-url": st.builds("https://hooks.{}.com/{}".format, LABEL, LABEL),
+    "grace": st.one_of(st.integers(0, 168).map("{}h".format), st.integers(0, 7).map("{}d".format)),
     "cursor-jobs": LABEL.map("1.{}".format).map(cursor),
 }
 # Where a pattern stands beside the format, texts are sometimes made of the pattern alone, unless there
@@ -99,6 +104,8 @@ EXAMPLES = {
     "origin": ["https://app.example.com"],
     "network": ["192.0.2.0/24"],
     "address": ["192.0.2.7"],
+    "hook-url": ["https://hooks.example.com/tollgate"],
+    "grace": ["24h"],
 }
 
 for name, strategy in FORMATS.items():
@@ -199,7 +206,7 @@ def lines(context, response):
     return text
 
 
-SECRET = re.compile(r"\b[a-z0-9]+_(?:dev|prod)_[a-z]k_[0-9A-Za-z]{16}_[0-9A-Za-z]{38}\b")
+SECRET = re.compile(r"\b[a-z0-9]+_(?:dev|prod)_[a-z]k_[0-9A-Za-z]{16}_[0-9A-Za-z]{38}\b|(?<=whsec_)[0-9A-Za-z+/]{43}=")
 
 
 @schemathesis.hook

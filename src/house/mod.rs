@@ -6,6 +6,7 @@
 
 mod bindings;
 mod crypto;
+mod hooks;
 mod manage;
 mod memory;
 mod objects;

@@ -202,7 +202,7 @@ fn command(shell: &mut Shell, outcome: Outcome, head: HeadText, now: UnixMillis)
                 Err(walk) => Command::fault_after(shell.given_up(walk, now)),
             }
         }
-        Outcome::Gate(_) => Command::gate(),
+        Outcome::Gate(_) | Outcome::Source(_) => Command::gate(),
         Outcome::Forward(mut forward) => {
             let Some(request) = forward.request(&head) else {
                 return Command::fault_after(forward.given_up());

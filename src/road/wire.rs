@@ -54,7 +54,7 @@ impl Command {
         lines.end("")
     }
 
-    /// The request is for the gate itself: the house answers it.
+    /// The request is for the gate itself, or a webhook: the house answers it.
     pub(crate) fn gate() -> String {
         "gate\n".to_owned()
     }

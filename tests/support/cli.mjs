@@ -37,3 +37,6 @@ export async function runCli(gate, args, { input = "", env = {} } = {}) {
     },
   };
 }
+
+/** Runs the command without a gate. */
+export const offline = (args, options) => runCli({ adminHost: "unused.localhost", secrets: { ROOT_TOKEN: "unused" }, known: [] }, args, options);

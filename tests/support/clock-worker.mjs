@@ -65,7 +65,9 @@ const clocked = (Inner, binding) =>
 
 export const KeyObject = clocked(classes.KeyObject, "KEY");
 export const TenantObject = clocked(classes.TenantObject, "TENANT");
+export const EndpointObject = clocked(classes.EndpointObject, "ENDPOINT");
 export const CounterObject = clocked(classes.CounterObject, "COUNTER");
+export const InboxObject = clocked(classes.InboxObject, "INBOX");
 
 /** Every alarm that is set, the earliest first. */
 async function alarms(env) {

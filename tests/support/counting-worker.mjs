@@ -52,13 +52,13 @@ const counted = (Inner, binding) =>
       };
       super(ctx, env);
     }
-    async call(message) {
+    async call(message, bytes) {
       if (held.text !== "" && message.includes(held.text)) {
         held.calls += 1;
         for (const { text } = held; held.text === text; ) await scheduler.wait(5);
       }
       add(counts.calls, `${binding}.${kindOf(message)}`, 1);
-      const reply = await super.call(message);
+      const reply = await super.call(message, bytes);
       if (deaf !== "" && message.includes(deaf)) throw new Error("no answer, on purpose");
       return reply;
     }
@@ -66,7 +66,9 @@ const counted = (Inner, binding) =>
 
 export const KeyObject = counted(classes.KeyObject, "KEY");
 export const TenantObject = counted(classes.TenantObject, "TENANT");
+export const EndpointObject = counted(classes.EndpointObject, "ENDPOINT");
 export const CounterObject = counted(classes.CounterObject, "COUNTER");
+export const InboxObject = counted(classes.InboxObject, "INBOX");
 
 const reading = (kv) =>
   new Proxy(kv, {

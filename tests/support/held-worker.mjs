@@ -13,9 +13,9 @@
 //   x-test-object: BINDING/NAME  one call of an object, with the body as its message
 //
 // The registry of the tenant `older` has the tables of the first version, and a key in them.
-import gate, { CounterObject, KeyObject as Key, TenantObject as Tenant } from "./clock-worker.mjs";
+import gate, { CounterObject, EndpointObject, InboxObject, KeyObject as Key, TenantObject as Tenant } from "./clock-worker.mjs";
 
-export { CounterObject };
+export { CounterObject, EndpointObject, InboxObject };
 
 const FIRST_VERSION = `
   CREATE TABLE entry (

@@ -4,9 +4,9 @@
 //   POST /test/hold   reads of KV read, and then keep what they found to themselves
 //   POST /test/free   until now
 //   GET /test/held    how many do
-import gate, { CounterObject, KeyObject, TenantObject } from "../../worker.mjs";
+import gate, { CounterObject, EndpointObject, InboxObject, KeyObject, TenantObject } from "../../worker.mjs";
 
-export { CounterObject, KeyObject, TenantObject };
+export { CounterObject, EndpointObject, InboxObject, KeyObject, TenantObject };
 
 let holding = false;
 let held = 0;

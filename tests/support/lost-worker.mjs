@@ -14,7 +14,7 @@ export class KeyObject extends clocked.KeyObject {
     throw new Error("the connection was lost");
   }
 }
-export const { TenantObject, CounterObject } = clocked;
+export const { TenantObject, CounterObject, EndpointObject, InboxObject } = clocked;
 
 export default {
   async fetch(request, env, ctx) {

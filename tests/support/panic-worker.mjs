@@ -7,7 +7,7 @@
 //   x-test-panic: object    the house, in the Durable Object that it asks
 //   x-test-objects: hold    keys' objects go on with no call, until x-test-objects: free
 //   x-test-held: any        how many calls have come to that
-import gate, { CounterObject, KeyObject as Key, TenantObject } from "../../worker.mjs";
+import gate, { CounterObject, EndpointObject, InboxObject, KeyObject as Key, TenantObject } from "../../worker.mjs";
 import houseEntry, { KeyObject as Inner } from "../../build/house/index.js";
 import roadEntry from "../../build/road/index.js";
 
@@ -45,7 +45,7 @@ class KeyObject extends Key {
     return super.call(message);
   }
 }
-export { CounterObject, KeyObject, TenantObject };
+export { CounterObject, EndpointObject, InboxObject, KeyObject, TenantObject };
 
 export default {
   fetch(request, env, ctx) {

@@ -1,5 +1,6 @@
 // A Worker that only touches its bindings, to try the platform of scripts/workerd-config.mjs
-// without the gate: /kv?… one call of KV, /object one row more in an object, /www/… a file.
+// without the gate: /kv?… one call of KV, /object one row more in an object, /hooks?to=URL the status of an event
+// that is sent there, /www/… a file.
 import { DurableObject } from "cloudflare:workers";
 
 class Counting extends DurableObject {
@@ -12,7 +13,9 @@ class Counting extends DurableObject {
 }
 export class KeyObject extends Counting {}
 export class TenantObject extends Counting {}
+export class EndpointObject extends Counting {}
 export class CounterObject extends Counting {}
+export class InboxObject extends Counting {}
 
 export default {
   async fetch(request, env) {
@@ -23,6 +26,10 @@ export default {
     }
     if (url.pathname === "/object") {
       return new Response(await env[url.searchParams.get("binding")].getByName("one").call());
+    }
+    if (url.pathname === "/hooks") {
+      const sent = await env.HOOKS.fetch(url.searchParams.get("to"), { method: "POST", body: "x", redirect: "manual" }).catch((error) => error);
+      return Response.json({ status: sent.status ?? null });
     }
     if (url.pathname.startsWith("/www/")) {
       return env.ASSETS.fetch(new Request(`http://assets${url.pathname.slice(4)}`, { method: request.method }));

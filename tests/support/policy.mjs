@@ -16,10 +16,11 @@
  * @param {object} [options.main] more of [upstream.main]
  * @param {Record<string, object>} [options.upstreams] further upstreams, each with its `at`
  * @param {Record<string, object>} [options.limits]
- * @param {object[]} options.routes of `main` with a key, unless they say otherwise
+ * @param {object[]} [options.routes] of `main` with a key, unless they say otherwise
+ * @param {object[]} [options.sources] of webhooks, for `main`
  */
 export function testPolicy(options) {
-  const { backend, gate, anomalies, admin, dev, environments, main, upstreams = {}, limits = {}, routes } = options;
+  const { backend, gate, anomalies, admin, dev, environments, main, upstreams = {}, limits = {}, routes = [], sources = [] } = options;
   const addresses = Object.fromEntries(Object.entries(upstreams).map(([name, { at }]) => [name, at]));
   return toToml({
     version: 1,
@@ -39,6 +40,7 @@ export function testPolicy(options) {
     },
     limit: limits,
     route: routes.map((route) => ({ methods: ["GET"], auth: "key", ...target(route), ...route })),
+    ...(sources.length > 0 && { source: sources.map((source) => ({ upstream: "main", ...source })) }),
   });
 }
 

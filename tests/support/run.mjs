@@ -24,6 +24,8 @@ const SHOWN = {
   "POST /_tollgate/v1/keys": ["secret", "code"],
   "POST /_tollgate/v1/keys/*/rotate": ["secret", "code"],
   "POST /_tollgate/v1/keys/*/enrolment": ["code"],
+  "POST /_tollgate/v1/hooks/endpoints": ["secret"],
+  "POST /_tollgate/v1/hooks/endpoints/*/rotate": ["secret"],
   "POST /_tollgate/v1/session": ["token"],
   "POST /_tollgate/v1/session/enrol": ["secret", "otpauth_uri", "qr_svg"],
   "POST /_tollgate/v1/session/enrol/confirm": ["recovery_codes"],
@@ -40,7 +42,7 @@ export function answered(method, path, { status, pairs, text }) {
   const type = pairs.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
   const own = path.startsWith("/_tollgate/") || type.startsWith("application/problem+json");
   if (!own || text.length > 256 * 1024) return;
-  const call = `${method} ${path.split("?")[0].replace(/(?<=\/keys\/)[^/]+(?=\/)/, "*")}`;
+  const call = `${method} ${path.split("?")[0].replace(/(?<=\/(?:keys|endpoints)\/)[^/]+(?=\/)/, "*")}`;
   const shown = status < 300 ? (SHOWN[call] ?? []) : [];
   const head = pairs.filter(([name]) => shown.length === 0 || name.toLowerCase() !== "set-cookie");
   const file = join(folder(), "logs", `answers-${process.pid}.txt`);

@@ -2,7 +2,7 @@
 // it (`key.accessed`, anomalies) come seconds after the requests, between whatever a test does then. One
 // that says what stands in the audit, and nothing more, is better off without them.
 import gate from "../../worker.mjs";
-export { CounterObject, KeyObject, TenantObject } from "../../worker.mjs";
+export { CounterObject, EndpointObject, InboxObject, KeyObject, TenantObject } from "../../worker.mjs";
 
 const GATHERED = '{"usage":{"gathered":';
 

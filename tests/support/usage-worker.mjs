@@ -3,7 +3,7 @@
 //   x-test-country: DE    the request comes from there, as Cloudflare tells it
 //   x-test-points: take   answered here: every data point since the last time, as a JSON list
 import gate from "../../worker.mjs";
-export { CounterObject, KeyObject, TenantObject } from "../../worker.mjs";
+export { CounterObject, EndpointObject, InboxObject, KeyObject, TenantObject } from "../../worker.mjs";
 
 const points = [];
 const ANALYTICS = { writeDataPoint: (point) => void points.push(point) };

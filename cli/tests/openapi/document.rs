@@ -130,24 +130,28 @@ fn put_in(paths: &mut Map<String, Value>, path: &str, method: &str, operation: V
 }
 
 fn path_parameters(row: &CallRow) -> Vec<Value> {
-    let named = |name: &str, schema: Value, about: &str| {
-        vec![json!({
+    let named = |name: &str, schema: &str, about: &str| {
+        json!({
             "name": name,
             "in": "path",
             "required": true,
             "description": about,
-            "schema": schema,
-        })]
+            "schema": crate::shape::reference(schema),
+        })
     };
-    match row.path.split('/').find(|part| part.starts_with('{')) {
-        None => Vec::new(),
-        Some("{name}") => named("name", crate::shape::reference("TenantName"), "The tenant."),
-        Some("{id}") if row.path.starts_with("jobs/") => {
-            named("id", crate::shape::reference("JobId"), "The job.")
+    let parameters = row.path.split('/').filter(|part| part.starts_with('{'));
+    let each = parameters.map(|part| match part {
+        "{name}" => named("name", "TenantName", "The tenant."),
+        "{source}" => named("source", "SourceName", "The source, as the policy calls it."),
+        "{id}" if row.path.starts_with("jobs/") => named("id", "JobId", "The job."),
+        "{id}" if row.path.starts_with("hooks/endpoints/") => {
+            named("id", "EndpointId", "The endpoint.")
         }
-        Some("{id}") => named("id", crate::shape::reference("KeyId"), "The key."),
-        Some(other) => panic!("no parameter is known as {other}"),
-    }
+        "{id}" if row.path.starts_with("hooks/") => named("id", "HookEventId", "The event."),
+        "{id}" => named("id", "KeyId", "The key."),
+        other => panic!("no parameter is known as {other}"),
+    });
+    each.collect()
 }
 
 fn idempotency_key() -> Value {

@@ -1,9 +1,11 @@
 //! Every operation, said by hand: what it does, what it takes, what it answers.
 
 mod beside;
+mod endpoints;
 mod keys;
 mod log;
 mod people;
+mod sources;
 mod tenants;
 
 use serde_json::{Value, json};
@@ -16,16 +18,16 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
     ("keys", "Keys and their life."),
     ("tenants", "Tenants as operators own them, and jobs over many keys."),
     ("log", "What happened: the audit, usage, anomalies."),
+    ("hooks", "Webhooks: what came in, and where a tenant has events sent to."),
     ("people", "Sessions and second factors of people who hold admin keys."),
     ("gate", "What is asked of the gate beside the management API."),
 ];
 
 /// All of them.
 pub(crate) fn all() -> Vec<Operation> {
-    [keys::all(), tenants::all(), log::all(), people::all(), beside::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let hooks = [sources::all(), endpoints::all()];
+    let others = [keys::all(), tenants::all(), log::all(), people::all(), beside::all()];
+    others.into_iter().chain(hooks).flatten().collect()
 }
 
 /// `limit` and `cursor`; `cursor` is the format of the cursor's text.

@@ -1,10 +1,12 @@
 //! What requests and answers are made of.
 
+mod endpoints;
 mod explain;
 mod keys;
 mod limits;
 mod log;
 mod people;
+mod sources;
 mod tenants;
 
 use serde_json::{Map, Value, json};
@@ -25,6 +27,8 @@ pub(crate) fn all() -> Value {
         limits::all(),
         tenants::all(),
         log::all(),
+        endpoints::all(),
+        sources::all(),
         people::all(),
         explain::all(),
     ];

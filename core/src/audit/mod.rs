@@ -57,6 +57,50 @@ pub struct Draft {
     pub once: Option<String>,
 }
 
+/// The type of the entry about a webhook that could not be delivered.
+pub const WEBHOOK_DEAD: &str = "webhook.dead";
+
+impl Draft {
+    /// Something that came by itself.
+    pub fn by_gate(kind: &str, tenant: &str, at: UnixMillis) -> Self {
+        Self {
+            at,
+            kind: kind.to_owned(),
+            actor: "gate".to_owned(),
+            tenant: tenant.to_owned(),
+            key: None,
+            call: None,
+            code: None,
+            request_id: None,
+            address: None,
+            fields: Vec::new(),
+            detail: Map::new(),
+            once: None,
+        }
+    }
+
+    /// A webhook of this source was given up: the inbox has it as a dead letter. `status` is that of
+    /// the last answer, if there was one. It goes into the chain of the source's tenant, and into the
+    /// one over all.
+    pub fn webhook_dead(
+        source: &str,
+        event: &str,
+        tenant: &str,
+        attempts: u32,
+        status: Option<u16>,
+        at: UnixMillis,
+    ) -> Self {
+        let mut draft = Self::by_gate(WEBHOOK_DEAD, tenant, at);
+        draft.detail.insert("source".to_owned(), source.into());
+        draft.detail.insert("event".to_owned(), event.into());
+        draft.detail.insert("attempts".to_owned(), attempts.into());
+        draft.detail.insert("status".to_owned(), serde_json::json!(status));
+        // One that is replayed may die once more.
+        draft.once = Some(format!("{WEBHOOK_DEAD}/{source}/{event}/{}", at.as_millis()));
+        draft
+    }
+}
+
 /// What the keeper of a chain is asked, as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +116,25 @@ pub enum AuditRequest {
         /// At most so many.
         limit: u64,
     },
+    /// Events are wanted: have the keeper of endpoints told of those to come. Answered with
+    /// [`Watched`].
+    Watch,
+    /// Lines of these types, oldest first. Answered with [`Watched`] and the lines, as [`Reply`].
+    Follow {
+        /// Those after this one.
+        after: u64,
+        /// Of these types.
+        types: Vec<String>,
+        /// At most so many.
+        limit: u64,
+    },
+}
+
+/// How far a chain goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The number of its last entry.
+    pub last: u64,
 }
 
 /// Which entries to show.

@@ -58,8 +58,9 @@ fn few_headers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String
 /// What would become of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// `preflight`, `refuse`, `forward`, `answer` (a canned answer of the policy) or `gate` (it is
-    /// for the gate itself).
+    /// `preflight`, `refuse`, `forward`, `answer` (a canned answer of the policy), `gate` (it is
+    /// for the gate itself) or `webhook` (it is for a source, whose signature is over a body that is
+    /// not here: `tollgate hooks verify` looks at that).
     pub outcome: &'static str,
     /// The status, where the gate answers.
     pub status: Option<u16>,
@@ -114,7 +115,8 @@ pub fn explain(
                 outcome = resume(*paused, &mut isolate, &head, &supplied, now);
             }
             Outcome::Answer(answer) => return answered(*answer),
-            Outcome::Gate(_) => return for_gate(),
+            Outcome::Gate(_) => return ended("gate", Vec::new()),
+            Outcome::Source(webhook) => return ended("webhook", webhook.into_notes()),
             Outcome::Forward(forward) => {
                 let sent = forward.request(&head);
                 let url = forward.shown_url().to_owned();
@@ -160,14 +162,14 @@ fn answered(answer: Answer) -> Explanation {
     }
 }
 
-fn for_gate() -> Explanation {
+fn ended(outcome: &'static str, steps: Vec<Note>) -> Explanation {
     Explanation {
-        outcome: "gate",
+        outcome,
         status: None,
         code: None,
         response_headers: Vec::new(),
         upstream: None,
-        steps: Vec::new(),
+        steps,
     }
 }
 

@@ -17,6 +17,8 @@ fn policy() -> Policy {
             { "name": "left", "path": "/left", "methods": ["GET"], "upstream": "shop", "auth": "key",
               "passthrough": ["authorization"] },
         ],
+        "source": [{ "name": "hook", "path": "/hooks/shop", "scheme": "stripe",
+                     "secrets": ["${secret:SHOP}"], "upstream": "shop", "body_limit": "1KiB" }],
     });
     let file = Policy::check(&Node::from_json(&policy), &SingleLabels, NOW)
         .unwrap_or_else(|errors| panic!("{errors:#?}"));
@@ -58,6 +60,20 @@ fn a_named_key_is_presented_where_the_request_brings_none() {
         let told = explain(policy(), Some(&key.record), &request(path, &headers), NOW, &[7; 40]);
         assert_eq!(told.code, code, "{path} {headers:?} of {id}: {reason}: {told:?}");
     }
+}
+
+#[test]
+fn of_a_webhook_the_path_is_explained_and_no_key_or_limit() {
+    let told = |headers: &[(&str, &str)]| {
+        let told = explain(policy(), None, &request("/hooks/shop", headers), NOW, &[7; 40]);
+        let mut walked = told.steps.iter().filter(|note| note.result != crate::road::Verdict::Skipped);
+        let last = walked.next_back().unwrap().clone();
+        (told.outcome, told.code, last.step, last.detail)
+    };
+    let step = crate::road::Step::Route;
+    assert_eq!(told(&[]), ("webhook", None, step, "source hook (/hooks/shop)".to_owned()));
+    let (outcome, code, at, _) = told(&[("content-length", "1025")]);
+    assert_eq!((outcome, code, at), ("refuse", Some(Code::BodyTooLarge), step));
 }
 
 #[test]

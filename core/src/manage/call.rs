@@ -2,6 +2,8 @@
 //! each takes. `www/openapi.json` is held against it.
 
 use super::caller::Right;
+use crate::endpoint::is_endpoint_id;
+use crate::inbox::EventId;
 use crate::key::KeyId;
 use crate::problem::{Code, Problem};
 
@@ -51,6 +53,20 @@ pub enum Call {
     Usage,
     /// Lists anomalies.
     Anomalies,
+    /// Lists endpoints.
+    ListEndpoints,
+    /// Makes an endpoint.
+    CreateEndpoint,
+    /// Something with one endpoint.
+    Endpoint(String, EndpointAct),
+    /// Lists the events of a source.
+    ListEvents(String),
+    /// Shows one of them.
+    ShowEvent(String, EventId),
+    /// Delivers one of them again.
+    ReplayEvent(String, EventId),
+    /// Delivers many of them again.
+    ReplayEvents(String),
     /// Who am I, and until when?
     ShowSession,
     /// A session for a key and a code.
@@ -66,8 +82,34 @@ pub enum Call {
 impl Call {
     /// True for calls whose answer shows what is shown once.
     pub const fn shows_secret(&self) -> bool {
-        matches!(self, Self::CreateKey | Self::Act(_, Action::Rotate) | Self::RenewEnrolment(_))
+        matches!(
+            self,
+            Self::CreateKey
+                | Self::Act(_, Action::Rotate)
+                | Self::RenewEnrolment(_)
+                | Self::CreateEndpoint
+                | Self::Endpoint(_, EndpointAct::Rotate)
+        )
     }
+}
+
+/// What is asked of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointAct {
+    /// Show it.
+    Show,
+    /// Change it.
+    Update,
+    /// Forget it.
+    Delete,
+    /// A new secret.
+    Rotate,
+    /// Send it a test event.
+    Test,
+    /// What was sent to it.
+    Deliveries,
+    /// Send again.
+    Replay,
 }
 
 /// What happens to a key in its life.
@@ -90,13 +132,20 @@ pub enum Action {
 pub struct CallRow {
     /// The method. `GET` calls answer `HEAD` as well.
     pub method: &'static str,
-    /// The path; `{id}` and `{name}` stand for one segment.
+    /// The path; `{id}`, `{name}` and `{source}` stand for one segment each, two at most.
     pub path: &'static str,
     /// Any one of these is enough; none: everybody whose credential is good.
     pub rights: &'static [Right],
     /// It changes something: a second factor and an `Idempotency-Key` mean something to it.
     pub writes: bool,
-    call: fn(&str) -> Option<Call>,
+    call: Meant,
+}
+
+/// What a row's path means, by what stands for its parameters.
+#[derive(Clone, Copy, Debug)]
+enum Meant {
+    One(fn(&str) -> Option<Call>),
+    Two(fn(&str, &str) -> Option<Call>),
 }
 
 const READ: &[Right] = &[Right::ReadKeys];
@@ -104,6 +153,8 @@ const WRITE: &[Right] = &[Right::WriteKeys, Right::AdminKeys];
 const ADMIN: &[Right] = &[Right::AdminKeys];
 const AUDIT: &[Right] = &[Right::ReadAudit];
 const USAGE: &[Right] = &[Right::ReadUsage];
+const HOOKS: &[Right] = &[Right::ReadHooks];
+const WRITE_HOOKS: &[Right] = &[Right::WriteHooks];
 const ANYBODY: &[Right] = &[];
 
 const fn reads(
@@ -112,7 +163,7 @@ const fn reads(
     rights: &'static [Right],
     call: fn(&str) -> Option<Call>,
 ) -> CallRow {
-    CallRow { method, path, rights, writes: false, call }
+    CallRow { method, path, rights, writes: false, call: Meant::One(call) }
 }
 
 const fn writes(
@@ -121,7 +172,18 @@ const fn writes(
     rights: &'static [Right],
     call: fn(&str) -> Option<Call>,
 ) -> CallRow {
-    CallRow { method, path, rights, writes: true, call }
+    CallRow { method, path, rights, writes: true, call: Meant::One(call) }
+}
+
+/// The events of a source, and one of them.
+const fn of_events(
+    method: &'static str,
+    path: &'static str,
+    call: fn(&str, &str) -> Option<Call>,
+) -> CallRow {
+    let writes = matches!(method.as_bytes(), b"POST");
+    let rights = if writes { WRITE_HOOKS } else { HOOKS };
+    CallRow { method, path, rights, writes, call: Meant::Two(call) }
 }
 
 /// Every call. Where two paths fit, the first one counts.
@@ -149,6 +211,33 @@ pub const CALLS: &[CallRow] = &[
     reads("GET", "audit/key", AUDIT, |_| Some(Call::AuditKey)),
     reads("GET", "usage", USAGE, |_| Some(Call::Usage)),
     reads("GET", "anomalies", USAGE, |_| Some(Call::Anomalies)),
+    reads("GET", "hooks/endpoints", HOOKS, |_| Some(Call::ListEndpoints)),
+    writes("POST", "hooks/endpoints", WRITE_HOOKS, |_| Some(Call::CreateEndpoint)),
+    reads("GET", "hooks/endpoints/{id}", HOOKS, |id| endpoint(id, EndpointAct::Show)),
+    writes("PATCH", "hooks/endpoints/{id}", WRITE_HOOKS, |id| endpoint(id, EndpointAct::Update)),
+    writes("DELETE", "hooks/endpoints/{id}", WRITE_HOOKS, |id| endpoint(id, EndpointAct::Delete)),
+    writes("POST", "hooks/endpoints/{id}/rotate", WRITE_HOOKS, |id| {
+        endpoint(id, EndpointAct::Rotate)
+    }),
+    writes("POST", "hooks/endpoints/{id}/test", WRITE_HOOKS, |id| endpoint(id, EndpointAct::Test)),
+    reads("GET", "hooks/endpoints/{id}/deliveries", HOOKS, |id| {
+        endpoint(id, EndpointAct::Deliveries)
+    }),
+    writes("POST", "hooks/endpoints/{id}/replay", WRITE_HOOKS, |id| {
+        endpoint(id, EndpointAct::Replay)
+    }),
+    of_events("GET", "hooks/{source}/events", |source, _| {
+        Some(Call::ListEvents(source.to_owned()))
+    }),
+    of_events("GET", "hooks/{source}/events/{id}", |source, id| {
+        Some(Call::ShowEvent(source.to_owned(), EventId::parse(id)?))
+    }),
+    of_events("POST", "hooks/{source}/events/{id}/replay", |source, id| {
+        Some(Call::ReplayEvent(source.to_owned(), EventId::parse(id)?))
+    }),
+    of_events("POST", "hooks/{source}/replay", |source, _| {
+        Some(Call::ReplayEvents(source.to_owned()))
+    }),
     reads("POST", "explain", READ, |_| Some(Call::Explain)),
     reads("GET", "session", ANYBODY, |_| Some(Call::ShowSession)),
     reads("POST", "session", ANYBODY, |_| Some(Call::OpenSession)),
@@ -170,13 +259,9 @@ impl CallRow {
     /// The row and the call of a method and a path below [`BASE`].
     ///
     /// # Errors
-    /// `not_found`, `method_not_allowed`, and `not_built_yet` for what the contract has and this
-    /// version has not.
+    /// `not_found` and `method_not_allowed`.
     pub fn read(method: &str, path: &str) -> Result<(&'static Self, Call), Unrouted> {
         let rest = path.strip_prefix(BASE).ok_or_else(not_found)?;
-        if rest == "hooks" || rest.starts_with("hooks/") {
-            return Err(Unrouted { problem: Box::new(Code::NotBuiltYet.into()), allow: None });
-        }
         let first = CALLS.iter().find(|row| row.fits(rest).is_some()).ok_or_else(not_found)?;
         let asked = if method == "HEAD" { "GET" } else { method };
         let same_path = || CALLS.iter().filter(|row| row.path == first.path);
@@ -184,7 +269,11 @@ impl CallRow {
             let problem = Box::new(Code::MethodNotAllowed.into());
             return Err(Unrouted { problem, allow: Some(allow(same_path())) });
         };
-        let call = row.fits(rest).and_then(|segment| (row.call)(segment)).ok_or_else(not_found)?;
+        let call = row.fits(rest).and_then(|(first, second)| match row.call {
+            Meant::One(call) => call(first),
+            Meant::Two(call) => call(first, second),
+        });
+        let call = call.ok_or_else(not_found)?;
         Ok((row, call))
     }
 
@@ -193,19 +282,19 @@ impl CallRow {
         matches!(self.method, "POST" | "PATCH")
     }
 
-    /// What stands for the path's one parameter, or nothing, if the path fits.
-    fn fits<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let mut found = "";
+    /// What stands for the path's parameters, or nothing, if the path fits.
+    fn fits<'p>(&self, path: &'p str) -> Option<(&'p str, &'p str)> {
+        let (mut first, mut second) = ("", "");
         let mut segments = path.split('/');
         for wanted in self.path.split('/') {
             let segment = segments.next().filter(|segment| !segment.is_empty())?;
             if wanted.starts_with('{') {
-                found = segment;
+                *(if first.is_empty() { &mut first } else { &mut second }) = segment;
             } else if wanted != segment {
                 return None;
             }
         }
-        segments.next().is_none().then_some(found)
+        segments.next().is_none().then_some((first, second))
     }
 }
 
@@ -231,6 +320,11 @@ fn act(id: &str, action: Action) -> Option<Call> {
     Some(Call::Act(key_id(id)?, action))
 }
 
+/// What is no id of an endpoint names none.
+fn endpoint(id: &str, act: EndpointAct) -> Option<Call> {
+    is_endpoint_id(id).then(|| Call::Endpoint(id.to_owned(), act))
+}
+
 fn not_found() -> Unrouted {
     Unrouted { problem: Box::new(Code::NotFound.into()), allow: None }
 }
@@ -239,6 +333,9 @@ fn not_found() -> Unrouted {
 mod tests {
     use super::*;
 
+    const ENDPOINT: &str = "ep_0123456789abcdef";
+    const EVENT: &str = "0Vbfu4rRxUBt34a5rnOa";
+
     fn id() -> KeyId {
         KeyId::parse("abcdefghij012345").unwrap()
     }
@@ -246,7 +343,13 @@ mod tests {
     #[test]
     fn every_row_is_reached_by_its_own_method_and_path() {
         for row in CALLS {
-            let path = row.path.replace("{id}", id().as_str()).replace("{name}", "acme");
+            let id = match row.path {
+                path if path.starts_with("hooks/endpoints") => ENDPOINT,
+                path if path.starts_with("hooks/") => EVENT,
+                _ => "abcdefghij012345",
+            };
+            let path = row.path.replace("{id}", id).replace("{name}", "acme");
+            let path = path.replace("{source}", "shop");
             let (found, _) = CallRow::read(row.method, &format!("{BASE}{path}")).unwrap();
             assert_eq!((found.method, found.path), (row.method, row.path));
         }
@@ -263,6 +366,17 @@ mod tests {
             ("GET", "tenants/acme", Call::ShowTenant("acme".into())),
             ("GET", "jobs/0123", Call::ShowJob("0123".into())),
             ("DELETE", "session", Call::CloseSession),
+            ("GET", "hooks/endpoints", Call::ListEndpoints),
+            (
+                "DELETE",
+                "hooks/endpoints/ep_0123456789abcdef",
+                Call::Endpoint(ENDPOINT.into(), EndpointAct::Delete),
+            ),
+            (
+                "POST",
+                "hooks/endpoints/ep_0123456789abcdef/replay",
+                Call::Endpoint(ENDPOINT.into(), EndpointAct::Replay),
+            ),
         ] {
             let (_, read) = CallRow::read(method, &format!("{BASE}{path}")).unwrap();
             assert_eq!(read, call, "{method} {path}");
@@ -303,7 +417,19 @@ mod tests {
                 Code::MethodNotAllowed,
                 Some("DELETE, GET, HEAD, POST"),
             ),
-            ("GET", "/_tollgate/v1/hooks/stripe/events", Code::NotBuiltYet, None),
+            ("GET", "/_tollgate/v1/hooks", Code::NotFound, None),
+            ("GET", "/_tollgate/v1/hooks/shop", Code::NotFound, None),
+            ("GET", "/_tollgate/v1/hooks/shop/events/short", Code::NotFound, None),
+            ("GET", "/_tollgate/v1/hooks//events", Code::NotFound, None),
+            ("PUT", "/_tollgate/v1/hooks/shop/replay", Code::MethodNotAllowed, Some("POST")),
+            ("GET", "/_tollgate/v1/hooks/endpoints/abcdefghij012345", Code::NotFound, None),
+            ("GET", "/_tollgate/v1/hooks/endpoints/", Code::NotFound, None),
+            (
+                "PUT",
+                "/_tollgate/v1/hooks/endpoints",
+                Code::MethodNotAllowed,
+                Some("GET, HEAD, POST"),
+            ),
         ] {
             let unrouted = CallRow::read(method, path).unwrap_err();
             let told = (unrouted.problem.code, unrouted.allow.as_deref());

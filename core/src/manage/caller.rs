@@ -53,6 +53,10 @@ pub enum Right {
     ReadAudit,
     /// Reading usage and anomalies.
     ReadUsage,
+    /// Reading webhooks, in and out.
+    ReadHooks,
+    /// Sending webhooks again, and having events sent.
+    WriteHooks,
 }
 
 impl Right {
@@ -72,11 +76,13 @@ impl Right {
             Self::AdminKeys => "keys:admin",
             Self::ReadAudit => "audit:read",
             Self::ReadUsage => "usage:read",
+            Self::ReadHooks => "hooks:read",
+            Self::WriteHooks => "hooks:write",
         }
     }
 
     const fn is_write(self) -> bool {
-        matches!(self, Self::WriteKeys | Self::AdminKeys)
+        matches!(self, Self::WriteKeys | Self::AdminKeys | Self::WriteHooks)
     }
 }
 

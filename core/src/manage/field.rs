@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::problem::{Code, FieldError, Problem};
 use crate::request::decode_value;
 use crate::text::closest;
+use crate::word::Word;
 
 /// Everything that is wrong with one request so far.
 #[derive(Debug, Default)]
@@ -125,6 +126,18 @@ impl<'a> Object<'a> {
     /// True when the field stands there as `null`, which empties it.
     pub(super) fn is_null(&self, name: &str) -> bool {
         self.fields.get(name).is_some_and(Value::is_null)
+    }
+
+    /// What is said of a field that `null` empties; what could not be read has been noted.
+    pub(super) fn word<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Field<'a>) -> Option<T>,
+    ) -> Word<T> {
+        if self.is_null(name) {
+            return Word::Null;
+        }
+        read(&self.field(name)).map_or(Word::None, Word::This)
     }
 
     fn note_unknown(&self, known: &[&str], fixed: &[&str]) {

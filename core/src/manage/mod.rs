@@ -12,8 +12,10 @@ mod caller;
 mod create;
 mod credential;
 mod der;
+mod endpoint;
 mod explain;
 mod field;
+mod hook;
 mod job;
 mod leak;
 mod limit;
@@ -37,15 +39,21 @@ mod wish;
 
 pub use anomaly::anomaly_query;
 pub use audit::{AuditAsk, AuditPart, after_the_end, audit_cursor, without_keys};
-pub use call::{Action, BASE, CALLS, Call, CallRow, Unrouted};
+pub use call::{Action, BASE, CALLS, Call, CallRow, EndpointAct, Unrouted};
 pub use caller::{Caller, Right, root_token_fits};
 pub use create::{Bounds, MadeKey, Making, NewKey, fresh_key};
 pub use credential::{
     Credential, Failed, Ground, SESSION_COOKIE, Sent, admin_charges, may_be_used,
 };
 pub use der::{p256_key, p256_signature};
+pub use endpoint::{
+    EndpointQuery, Ground as EndpointGround, NewEndpoint, delivery_query, delivery_resource,
+    endpoint_keeper, endpoint_query, endpoint_replay, endpoint_resource, endpoint_secret,
+    endpoint_update, own_hosts, rotation_grace, told_endpoint,
+};
 pub use explain::{AskedKey, ExplainAsk};
 pub use field::{object_of, query_pairs};
+pub use hook::{event_query, event_resource, event_whole, merged, read_replay, visible_source};
 pub use job::{RevokeMany, is_job_id, job_id, job_query, job_resource};
 pub use leak::{
     Finding, KEY_IDENTIFIER, KEY_SIGNATURE, LEAK_INTAKE, MAX_REPORT, ScannerKeys, Signer, Suspect,

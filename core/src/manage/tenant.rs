@@ -19,6 +19,7 @@ use crate::tenant::{
     Asked, Bounds, Counted, Stop, Takes, Tenant, TenantQuery, TenantReply, TenantState,
 };
 use crate::time::UnixMillis;
+use crate::word::Word;
 
 /// Fields that making and changing a tenant have in common.
 const FIELDS: [&str; 5] = ["title", "allowed_scopes", "largest_limits", "max_keys", "metadata"];
@@ -82,37 +83,6 @@ impl TenantUpdate {
     }
 }
 
-/// What a body says of a field that may be empty.
-#[derive(Clone, Debug, Default)]
-enum Word<T> {
-    /// Nothing.
-    #[default]
-    None,
-    /// It is to be empty.
-    Null,
-    /// It is to be this.
-    This(T),
-}
-
-impl<T> Word<T> {
-    /// `null` empties the field; what could not be read has been noted.
-    fn read<'a>(body: &Object<'a>, name: &str, read: impl FnOnce(&Field<'a>) -> Option<T>) -> Self {
-        if body.is_null(name) {
-            return Self::Null;
-        }
-        read(&body.field(name)).map_or(Self::None, Self::This)
-    }
-
-    /// What is there after it.
-    fn over(self, before: Option<T>) -> Option<T> {
-        match self {
-            Self::None => before,
-            Self::Null => None,
-            Self::This(value) => Some(value),
-        }
-    }
-}
-
 /// What a body says of a tenant.
 #[derive(Clone, Debug, Default)]
 struct Said {
@@ -128,10 +98,10 @@ impl Said {
         let scope = |item: &Field<'_>| item.read(Scope::parse);
         let largest = |item: &Field<'_>| rate(&item.object(&["requests", "window"], &[])?);
         Self {
-            title: Word::read(body, "title", |field| field.line(0, MAX_NAME)),
-            allowed_scopes: Word::read(body, "allowed_scopes", |f| f.list(MAX_ENTRIES, scope)),
-            largest_limits: Word::read(body, "largest_limits", |f| f.list(MAX_LIMITS, largest)),
-            max_keys: Word::read(body, "max_keys", Field::number),
+            title: body.word("title", |field| field.line(0, MAX_NAME)),
+            allowed_scopes: body.word("allowed_scopes", |f| f.list(MAX_ENTRIES, scope)),
+            largest_limits: body.word("largest_limits", |f| f.list(MAX_LIMITS, largest)),
+            max_keys: body.word("max_keys", Field::number),
             metadata: emptied(body, "metadata").or_else(|| metadata(&body.field("metadata"))),
         }
     }

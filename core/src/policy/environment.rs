@@ -10,10 +10,11 @@ use super::mock::{self, MOCK_OVERRIDE, Mock};
 use super::origins::OriginsDraft;
 use super::reader::{Field, Shape, name, unknown_name};
 use super::route::RouteDraft;
+use super::source::{SourceDraft, SourceOverride};
 use super::upstream::UpstreamDraft;
 
 pub(super) const ENVIRONMENT: Shape =
-    Shape { at: "environment.*", fields: &["upstream", "gate", "route"] };
+    Shape { at: "environment.*", fields: &["upstream", "gate", "route", "source"] };
 pub(super) const ROUTE_OVERRIDE: Shape =
     Shape { at: "environment.*.route.*", fields: &["origins", "limits", "mock"] };
 
@@ -42,6 +43,15 @@ pub(super) struct EnvironmentDraft<'a> {
     /// By upstream; without an address where that is wrong.
     bases: Vec<(&'a str, Option<UpstreamBase>)>,
     routes: Vec<(&'a str, RouteOverride<'a>)>,
+    sources: Vec<(&'a str, SourceOverride<'a>)>,
+}
+
+/// What an environment may say something about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'k, 'a> {
+    pub(super) upstreams: &'k [UpstreamDraft<'a>],
+    pub(super) routes: &'k [RouteDraft<'a>],
+    pub(super) sources: &'k [SourceDraft<'a>],
 }
 
 /// `[environment.NAME.route.ROUTE]`.
@@ -56,25 +66,24 @@ impl<'a> EnvironmentDraft<'a> {
     /// Reads `[environment]`, all of it.
     pub(super) fn read_all(
         field: &Field<'a>,
-        upstreams: &[UpstreamDraft<'_>],
-        routes: &[RouteDraft<'_>],
+        known: &Known<'_, 'a>,
         suffixes: &dyn PublicSuffixes,
     ) -> Vec<Self> {
         let named = field.named(name);
         if field.is_given() && named.is_empty() {
             field.wrong(Wrong::help("describes no environment", "[environment.dev]"));
         }
-        let read = |(name, field)| Self::read(name, field, upstreams, routes, suffixes);
+        let read = |(name, field)| Self::read(name, field, known, suffixes);
         named.into_iter().filter_map(read).collect()
     }
 
     fn read(
         name: &'a str,
         field: Field<'a>,
-        upstreams: &[UpstreamDraft<'_>],
-        routes: &[RouteDraft<'_>],
+        known: &Known<'_, 'a>,
         suffixes: &dyn PublicSuffixes,
     ) -> Option<Self> {
+        let Known { upstreams, routes, sources } = known;
         let table = field.table(&ENVIRONMENT)?;
         let in_production = KeyEnvironment::of(name) == KeyEnvironment::Prod;
         let known: Vec<&str> = upstreams.iter().map(|upstream| upstream.name).collect();
@@ -110,7 +119,15 @@ impl<'a> EnvironmentDraft<'a> {
             };
             overrides.push((name, over));
         }
-        Some(Self { name, field, gate, bases, routes: overrides })
+        let known: Vec<&str> = sources.iter().filter_map(|source| source.name).collect();
+        let mut of_sources = Vec::new();
+        for (name, field) in table.field("source").named(super::reader::name) {
+            if !known.contains(&name) {
+                field.wrong(unknown_name("source", name, &known));
+            }
+            of_sources.extend(SourceOverride::read(&field).map(|over| (name, over)));
+        }
+        Some(Self { name, field, gate, bases, routes: overrides, sources: of_sources })
     }
 
     pub(super) fn class(&self) -> KeyEnvironment {
@@ -134,5 +151,10 @@ impl<'a> EnvironmentDraft<'a> {
     pub(super) fn route(&self, name: Option<&str>) -> Option<&RouteOverride<'a>> {
         let name = name?;
         self.routes.iter().find(|(route, _)| *route == name).map(|(_, over)| over)
+    }
+
+    pub(super) fn source(&self, name: Option<&str>) -> Option<&SourceOverride<'a>> {
+        let name = name?;
+        self.sources.iter().find(|(source, _)| *source == name).map(|(_, over)| over)
     }
 }

@@ -52,6 +52,7 @@ pub use path::{PathTemplate, RewriteTemplate};
 pub use reader::Shape;
 pub use route::{Auth, Methods, Route, Target};
 pub use router::PathMatch;
+pub use source::{Delivery, MAX_SHARDS, Queue, Source, SourceScheme};
 pub use template::Template;
 pub use tenant::TenantPlace;
 pub use upstream::{Credential, LeakGuardMode, Upstream};
@@ -93,6 +94,7 @@ pub const SHAPES: &[&Shape] = &[
     &access::ACCESS_OVERRIDE,
     &access::LEAK_INTAKE_OVERRIDE,
     &environment::ROUTE_OVERRIDE,
+    &source::SOURCE_OVERRIDE,
     &mock::MOCK_OVERRIDE,
     &upstream::UPSTREAM,
     &upstream::CREDENTIAL_HEADER,
@@ -136,6 +138,8 @@ pub struct Policy {
     pub limits: Vec<Limit>,
     /// In the order of the file.
     pub routes: Vec<Route>,
+    /// In the order of the file.
+    pub sources: Vec<Source>,
     router: Router,
 }
 
@@ -205,10 +209,22 @@ impl Policy {
         self.router.find(path, &self.routes)
     }
 
+    /// The source that is sent to this path, if there is one.
+    pub fn source_at(&self, path: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.path == path)
+    }
+
+    /// The source of this name.
+    pub fn source_named(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
     /// The names of the Worker secrets that this environment needs, each once, sorted.
     pub fn secrets(&self) -> Vec<&str> {
         let credentials = self.upstreams.iter().filter_map(|it| it.credential.as_ref());
-        let mut names: Vec<&str> = credentials.flat_map(Credential::secrets).collect();
+        let of_sources = self.sources.iter().flat_map(Source::secrets);
+        let of_upstreams = credentials.flat_map(Credential::secrets);
+        let mut names: Vec<&str> = of_upstreams.chain(of_sources).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -270,9 +286,10 @@ fn check(root: &Field<'_>, suffixes: &dyn PublicSuffixes, now: UnixMillis) -> Ve
     let upstreams = upstream::read(&file.field("upstream"));
     let limits = limits::read(&file.field("limit"));
     let routes = read_routes(&file.field("route"), &upstreams, suffixes, now);
-    source::read(&file.field("source"), &upstreams, now);
+    let sources = source::read(&file.field("source"), &upstreams, &routes, now);
     let environments = file.field("environment").required();
-    let environments = EnvironmentDraft::read_all(&environments, &upstreams, &routes, suffixes);
+    let known = environment::Known { upstreams: &upstreams, routes: &routes, sources: &sources };
+    let environments = EnvironmentDraft::read_all(&environments, &known, suffixes);
     let drafts = Drafts {
         gate,
         anomalies,
@@ -280,6 +297,7 @@ fn check(root: &Field<'_>, suffixes: &dyn PublicSuffixes, now: UnixMillis) -> Ve
         limits,
         router: Router::build(&routes),
         routes,
+        sources,
         environments,
     };
     drafts.resolve()

@@ -18,7 +18,6 @@ pub(super) enum NotBuilt {
     LeakGuardBody,
     OnUnknown,
     Retry,
-    Source,
     TenantJson,
 }
 
@@ -42,7 +41,6 @@ impl NotBuilt {
             Self::LeakGuardBody => ("`leak_guard = \"body\"`", "use \"headers\""),
             Self::OnUnknown => ("`on_unknown`", "leave it out"),
             Self::Retry => ("`retry`", "leave it out: every request is sent once"),
-            Self::Source => ("`[[source]]`", "leave it out: webhooks are not received"),
             Self::TenantJson => ("`json`", "use header, query or param"),
         }
     }

@@ -12,6 +12,7 @@ use super::limits::LimitDraft;
 use super::reader::{Field, unknown_name};
 use super::route::{Auth, Route, RouteDraft, Target};
 use super::router::Router;
+use super::source::{Source, SourceDraft};
 use super::upstream::{Upstream, UpstreamDraft};
 
 /// Everything of the file as far as it could be read.
@@ -22,11 +23,12 @@ pub(super) struct Drafts<'a> {
     pub(super) upstreams: Vec<UpstreamDraft<'a>>,
     pub(super) limits: Vec<LimitDraft<'a>>,
     pub(super) routes: Vec<RouteDraft<'a>>,
+    pub(super) sources: Vec<SourceDraft<'a>>,
     pub(super) environments: Vec<EnvironmentDraft<'a>>,
     pub(super) router: Router,
 }
 
-impl Drafts<'_> {
+impl<'a> Drafts<'a> {
     /// The policy of every environment. A None in it means that something was told to be wrong.
     pub(super) fn resolve(&self) -> Vec<Option<Policy>> {
         let policies = self.environments.iter().map(|environment| self.policy(environment));
@@ -35,7 +37,7 @@ impl Drafts<'_> {
         policies
     }
 
-    fn policy(&self, environment: &EnvironmentDraft<'_>) -> Option<Policy> {
+    fn policy(&self, environment: &EnvironmentDraft<'a>) -> Option<Policy> {
         let in_production = environment.in_production();
         let gate = self.gate.as_ref().and_then(|gate| {
             gate.resolve(environment.gate.as_ref(), &environment.field, in_production)
@@ -47,6 +49,18 @@ impl Drafts<'_> {
             .iter()
             .map(|route| self.route(route, environment, &mut upstreams))
             .collect();
+        let sources: Vec<Option<Source>> = self
+            .sources
+            .iter()
+            .map(|source| {
+                let asker = ("source", source.name);
+                let upstream = source
+                    .upstream
+                    .and_then(|at| self.upstream(at, asker, environment, &mut upstreams));
+                let over = environment.source(source.name);
+                source.resolve(over, upstream, &environment.field, in_production)
+            })
+            .collect();
         Some(Policy {
             environment: Environment {
                 name: environment.name.to_owned(),
@@ -57,6 +71,7 @@ impl Drafts<'_> {
             upstreams,
             limits: self.limits.iter().filter_map(|draft| draft.limit.clone()).collect(),
             routes: routes.into_iter().collect::<Option<_>>()?,
+            sources: sources.into_iter().collect::<Option<_>>()?,
             router: self.router.clone(),
         })
     }
@@ -119,12 +134,25 @@ impl Drafts<'_> {
         if !field("upstream").is_given() && !field("mock").is_given() {
             draft.table.wrong(Wrong::new("needs an `upstream` or a `mock`"));
         }
-        let upstream = self.upstreams.get(draft.upstream?)?;
+        let asker = ("route", draft.name);
+        self.upstream(draft.upstream?, asker, environment, upstreams).map(Target::Upstream)
+    }
+
+    /// The index of an upstream among those that this environment asks. `asker`: what asks for it, and
+    /// its name.
+    fn upstream(
+        &self,
+        at: usize,
+        (what, name): (&str, Option<&str>),
+        environment: &EnvironmentDraft<'_>,
+        upstreams: &mut Vec<Upstream>,
+    ) -> Option<usize> {
+        let upstream = self.upstreams.get(at)?;
         if !environment.names(upstream.name) {
             let message = format!(
-                "has no address for upstream {:?}, which route {:?} asks",
+                "has no address for upstream {:?}, which {what} {:?} asks",
                 upstream.name,
-                draft.name.unwrap_or_default(),
+                name.unwrap_or_default(),
             );
             let suggestion = format!("upstream.{} = \"https://…\"", upstream.name);
             environment.field.wrong(Wrong::help(message, suggestion));
@@ -134,7 +162,7 @@ impl Drafts<'_> {
         if known.is_none() {
             upstreams.push(upstream.at(base.clone()));
         }
-        Some(Target::Upstream(known.unwrap_or_else(|| upstreams.len().saturating_sub(1))))
+        Some(known.unwrap_or_else(|| upstreams.len().saturating_sub(1)))
     }
 
     fn limits_of(&self, field: &Field<'_>, draft: &RouteDraft<'_>) -> Option<Vec<Limit>> {

@@ -1,17 +1,22 @@
-//! `[[source]]`: inbound webhooks (SPEC section 7). Only its form is read: what it asks for is not
-//! built yet.
+//! `[[source]]`: inbound webhooks (SPEC section 7).
 
-use crate::address::Cidr;
+use core::num::NonZeroU32;
+use core::ops::RangeInclusive;
+
+use crate::address::{Cidr, Cidrs};
+use crate::delivery::{DEAD_KEPT, MAX_SPEED, Schedule};
 use crate::time::{Millis, UnixMillis};
+use crate::webhook::table::{self, DESCRIBED, TABLE};
+use crate::webhook::{self, BODY_LIMIT, Description, MAX_SECRETS};
 
 use super::base::UpstreamBase;
 use super::dated::{SOURCE_SHADOW, read_shadow};
 use super::error::Wrong;
-use super::not_built::NotBuilt;
-use super::path::{PathTemplate, RewriteTemplate};
-use super::reader::{Field, Shape, name, unknown_name};
+use super::path::{self, PathTemplate};
+use super::reader::{Field, Shape, Table, name, unknown_name, unknown_word};
+use super::route::RouteDraft;
 use super::template::Template;
-use super::upstream::{UpstreamDraft, header_name};
+use super::upstream::UpstreamDraft;
 
 pub(super) const SOURCE: Shape = Shape {
     at: "source[]",
@@ -31,103 +36,442 @@ pub(super) const SOURCE: Shape = Shape {
         "body_limit",
         "hmac",
         "shadow",
+        "delivery_concurrency",
+        "retry_speed",
+        "keep_delivered",
+        "store_limit",
+        "shards",
     ],
 };
-pub(super) const SOURCE_HMAC: Shape = Shape {
-    at: "source[].hmac",
-    fields: &["header", "algorithm", "encoding", "template", "tolerance"],
-};
+pub(super) const SOURCE_HMAC: Shape = Shape { at: "source[].hmac", fields: &webhook::FIELDS };
+pub(super) const SOURCE_OVERRIDE: Shape =
+    Shape { at: "environment.*.source.*", fields: &["url", "addresses", "retry_speed"] };
 
-/// Every scheme of SPEC section 7.
-const SCHEMES: [&str; 34] = [
-    "standard-webhooks",
-    "svix",
-    "stripe",
-    "github",
-    "slack",
-    "shopify",
-    "twilio",
-    "square",
-    "paddle",
-    "hubspot",
-    "linear",
-    "zoom",
-    "razorpay",
-    "coinbase-commerce",
-    "pagerduty",
-    "mux",
-    "adyen",
-    "workos",
-    "notion",
-    "zendesk",
-    "dropbox",
-    "lemon-squeezy",
-    "typeform",
-    "calendly",
-    "docusign",
-    "bitbucket",
-    "twitch",
-    "sentry",
-    "xero",
-    "woocommerce",
-    "paystack",
-    "discord",
-    "rfc9421",
-    "hmac",
-];
+/// What only a source with an inbox has.
+const OF_AN_INBOX: [&str; 4] =
+    ["delivery_concurrency", "retry_speed", "keep_delivered", "store_limit"];
 
-/// Reads `[[source]]`, all of them, and refuses each.
-pub(super) fn read(field: &Field<'_>, upstreams: &[UpstreamDraft<'_>], now: UnixMillis) {
-    for item in field.items().unwrap_or_default() {
-        source(&item, upstreams, now);
-        NotBuilt::Source.refuse(&item);
-    }
+/// A row of an object's database has at most 2 MB (Cloudflare's limit), and the body is one of
+/// them.
+const MAX_QUEUED: u64 = 1 << 20;
+/// A body is hashed before anything of it is passed on, so it lies in memory whole.
+const MAX_FORWARDED: u64 = 32 << 20;
+/// Deliveries in flight at a time of one object of a source, unless the policy says otherwise.
+const CONCURRENCY: u32 = 64;
+const CONCURRENCY_RANGE: RangeInclusive<u64> = 1..=256;
+/// The most objects that a source is spread over.
+pub const MAX_SHARDS: u8 = 16;
+const KEEP: Millis = Millis::hours(24);
+/// An object of Cloudflare's has 10 GB; what is deleted takes a while to be free again.
+const STORE_LIMIT: u64 = 4 << 30;
+const MAX_STORE: u64 = 8 << 30;
+
+/// A source of webhooks, in one environment.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its place in the policy, counted from 0.
+    pub index: usize,
+    /// Its name, for logs, its inbox, and `X-Tollgate-Webhook`.
+    pub name: String,
+    /// Whose events they are; None: operators alone see them.
+    pub tenant: Option<String>,
+    /// The one path that it is sent to.
+    pub path: String,
+    /// How its requests are signed.
+    pub scheme: SourceScheme,
+    /// One to eight, any of which may have signed.
+    pub secrets: Vec<Template>,
+    /// The index of the upstream that gets its events.
+    pub upstream: usize,
+    /// The path to ask the upstream for; none is the source's own.
+    pub rewrite: Option<String>,
+    /// How the upstream gets them.
+    pub delivery: Delivery,
+    /// What the gate signs with: none, one, or the present one and the one before it.
+    pub sign: Vec<Template>,
+    /// The URL that the provider was given; empty where its scheme does not sign it.
+    pub url: String,
+    /// Whether an unsigned id of a delivery counts for nothing.
+    pub strict: bool,
+    /// Who may send; empty: everybody.
+    pub addresses: Cidrs,
+    /// The most bytes of a body.
+    pub body_limit: u64,
+    /// Until then a refused signature is only logged.
+    pub shadow_until: Option<UnixMillis>,
+    /// The most objects that its events are spread over, 1 to 16.
+    pub shards: u8,
 }
 
-fn source(field: &Field<'_>, upstreams: &[UpstreamDraft<'_>], now: UnixMillis) {
-    let Some(table) = field.table(&SOURCE) else {
-        return;
-    };
-    table.field("name").required().parsed(name);
-    table.field("tenant").text();
-    let path = table.field("path").required().parsed(PathTemplate::parse);
-    let scheme = table.field("scheme").required();
-    let known: Vec<(&str, bool)> = SCHEMES.iter().map(|name| (*name, *name == "hmac")).collect();
-    let hmac = table.field("hmac");
-    match scheme.choice(&known) {
-        Some(true) => read_hmac(&hmac.required()),
-        Some(false) if hmac.is_given() => {
-            hmac.wrong(Wrong::new("is for `scheme = \"hmac\"` only"));
+/// How a source's requests are signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceScheme {
+    /// As a row of the table says.
+    Named(&'static str),
+    /// As the policy says.
+    Described(Box<Description>),
+}
+
+/// How an upstream gets a source's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Kept first, then acknowledged, then delivered until it succeeds.
+    Queue(Queue),
+    /// Passed through while the sender waits.
+    Forward,
+}
+
+/// What an inbox is told by the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The most deliveries in flight at a time, for each of its objects.
+    pub concurrency: u32,
+    /// When what failed is tried again.
+    pub schedule: Schedule,
+    /// How long a delivered event can be read and replayed.
+    pub keep: Millis,
+    /// The most bytes that each of its objects keeps.
+    pub store_limit: u64,
+}
+
+impl SourceScheme {
+    /// Its row, or what the policy says of it.
+    pub fn scheme(&self) -> webhook::Scheme<'_> {
+        match self {
+            // A name of the table is all that reading lets through.
+            Self::Named(name) => table::named(name).copied().unwrap_or(table::BASE),
+            Self::Described(description) => description.scheme(),
         }
-        _ => read_hmac(&hmac),
     }
-    let secrets = table.field("secrets").required();
-    let listed = secrets.list(Template::parse_secret);
-    if secrets.is_given() && listed.is_some_and(|secrets| secrets.is_empty()) {
-        secrets.wrong(Wrong::new("names no secret"));
-    }
-    table.field("upstream").required().parsed(|text| {
-        let names: Vec<&str> = upstreams.iter().map(|upstream| upstream.name).collect();
-        if names.contains(&text) { Ok(()) } else { Err(unknown_name("upstream", text, &names)) }
-    });
-    table.field("rewrite").parsed(|text| RewriteTemplate::parse(text, path.as_ref()));
-    table.field("delivery").choice(&[("queue", ()), ("forward", ())]);
-    table.field("sign").parsed(Template::parse_secret);
-    table.field("url").parsed(UpstreamBase::parse);
-    table.field("dedupe").choice(&[("normal", ()), ("strict", ())]);
-    table.field("addresses").list(|text| Cidr::parse(text).map_err(Wrong::told));
-    table.field("body_limit").size(100 << 20);
-    let shadow = table.field("shadow");
-    read_shadow(&shadow, &SOURCE_SHADOW, &[("signatures", None)], now);
 }
 
-fn read_hmac(field: &Field<'_>) {
-    let Some(table) = field.table(&SOURCE_HMAC) else {
-        return;
-    };
-    table.field("header").required().parsed(header_name);
-    table.field("algorithm").required().choice(&[("sha1", ()), ("sha256", ()), ("sha512", ())]);
-    table.field("encoding").required().choice(&[("hex", ()), ("base64", ()), ("base64url", ())]);
-    table.field("template").required().text();
-    table.field("tolerance").duration(&(Millis::secs(1)..=Millis::hours(24)));
+impl Source {
+    /// The names of the secrets that it needs, without its upstream's.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().chain(&self.sign).flat_map(Template::secrets)
+    }
+
+    /// True while a refused signature is only logged.
+    pub fn in_shadow(&self, now: UnixMillis) -> bool {
+        self.shadow_until.is_some_and(|until| now < until)
+    }
+
+    /// The inbox's share of it; None for one that passes through.
+    pub const fn queue(&self) -> Option<&Queue> {
+        match &self.delivery {
+            Delivery::Queue(queue) => Some(queue),
+            Delivery::Forward => None,
+        }
+    }
+}
+
+/// A source as far as it could be read. None means that what is wrong has been told.
+#[derive(Debug)]
+pub(super) struct SourceDraft<'a> {
+    pub(super) table: Table<'a>,
+    pub(super) name: Option<&'a str>,
+    pub(super) upstream: Option<usize>,
+    /// What holds in every environment, but for the index of the upstream.
+    whole: Option<Source>,
+    url: (Field<'a>, Option<String>),
+    addresses: (Field<'a>, Option<Vec<Cidr>>),
+    retry_speed: (Field<'a>, Option<u64>),
+}
+
+/// `[environment.NAME.source.SOURCE]`.
+#[derive(Debug)]
+pub(super) struct SourceOverride<'a> {
+    url: (Field<'a>, Option<String>),
+    addresses: (Field<'a>, Option<Vec<Cidr>>),
+    retry_speed: (Field<'a>, Option<u64>),
+}
+
+impl<'a> SourceOverride<'a> {
+    pub(super) fn read(field: &Field<'a>) -> Option<Self> {
+        let table = field.table(&SOURCE_OVERRIDE)?;
+        let (url, addresses) = (table.field("url"), table.field("addresses"));
+        let speed = table.field("retry_speed");
+        Some(Self {
+            url: (url.clone(), url.parsed(public_url)),
+            addresses: (addresses.clone(), addresses.list(cidr)),
+            retry_speed: (speed.clone(), read_speed(&speed)),
+        })
+    }
+}
+
+/// Reads `[[source]]`, all of them.
+pub(super) fn read<'a>(
+    field: &Field<'a>,
+    upstreams: &[UpstreamDraft<'_>],
+    routes: &[RouteDraft<'_>],
+    now: UnixMillis,
+) -> Vec<SourceDraft<'a>> {
+    let mut drafts: Vec<SourceDraft<'a>> = Vec::new();
+    for (index, item) in field.items().unwrap_or_default().iter().enumerate() {
+        let Some(draft) = SourceDraft::read(index, item, upstreams, now) else { continue };
+        if draft.name.is_some() && drafts.iter().any(|other| other.name == draft.name) {
+            draft.table.field("name").wrong(Wrong::new("another source has this name"));
+        }
+        let path = draft.table.field("path");
+        if let Some(text) = path.word() {
+            let route =
+                routes.iter().find(|it| it.path.as_ref().is_some_and(|p| p.as_str() == text));
+            if let Some(route) = route {
+                let name = route.name.unwrap_or_default();
+                path.wrong(Wrong::new(format!("route {name:?} has this path")));
+            }
+            let other = drafts.iter().find(|other| other.table.field("path").word() == Some(text));
+            if let Some(other) = other {
+                let name = other.name.unwrap_or_default();
+                path.wrong(Wrong::new(format!("source {name:?} has this path")));
+            }
+        }
+        drafts.push(draft);
+    }
+    drafts
+}
+
+impl<'a> SourceDraft<'a> {
+    fn read(
+        index: usize,
+        field: &Field<'a>,
+        upstreams: &[UpstreamDraft<'_>],
+        now: UnixMillis,
+    ) -> Option<Self> {
+        let table = field.table(&SOURCE)?;
+        let name_at = table.field("name").required();
+        let name = name_at.parsed(source_name).and_then(|()| name_at.text());
+        let scheme = read_scheme(&table);
+        let secrets = read_secrets(&table.field("secrets").required());
+        let upstream = table.field("upstream").required().parsed(|text| {
+            let at = upstreams.iter().position(|upstream| upstream.name == text);
+            at.ok_or_else(|| {
+                let names: Vec<&str> = upstreams.iter().map(|upstream| upstream.name).collect();
+                unknown_name("upstream", text, &names)
+            })
+        });
+        let rewrite = table.field("rewrite");
+        let delivery = read_delivery(&table);
+        let path = table.field("path").required().parsed(fixed_path);
+        let tenant = table.field("tenant");
+        let (url, addresses) = (table.field("url"), table.field("addresses"));
+        let speed = table.field("retry_speed");
+        let url = (url.clone(), url.parsed(public_url));
+        let addresses = (addresses.clone(), addresses.list(cidr));
+        let retry_speed = (speed.clone(), read_speed(&speed));
+        let tenant_read = tenant.parsed(tenant_name);
+        let rewrite_read =
+            rewrite.parsed(|text| path::check_literal(text).map(|()| text.to_owned()));
+        let sign = read_sign(&table.field("sign"));
+        let strict = table.field("dedupe").choice(&[("normal", false), ("strict", true)]);
+        let shadow = table.field("shadow");
+        let shadow = read_shadow(&shadow, &SOURCE_SHADOW, &[("signatures", None)], now);
+        let queued = !matches!(delivery, Some(Delivery::Forward));
+        let most = if queued { MAX_QUEUED } else { MAX_FORWARDED };
+        let body_limit = table.field("body_limit").size(most);
+        let shards = table.field("shards").integer(&(1..=u64::from(MAX_SHARDS)));
+        let whole = || {
+            Some(Source {
+                index,
+                name: name?.to_owned(),
+                tenant: tenant_read,
+                path: path?,
+                scheme: scheme?,
+                secrets: secrets?,
+                upstream: 0,
+                rewrite: rewrite_read,
+                delivery: delivery?,
+                sign: sign?,
+                url: String::new(),
+                strict: strict.unwrap_or(false),
+                addresses: Cidrs::default(),
+                body_limit: body_limit.unwrap_or(BODY_LIMIT as u64),
+                shadow_until: shadow.map(|shadow| shadow.until),
+                shards: shards.and_then(|shards| u8::try_from(shards).ok()).unwrap_or(1),
+            })
+        };
+        let whole = whole();
+        Some(Self { table, name, upstream, whole, url, addresses, retry_speed })
+    }
+
+    /// The source as it is in one environment, whose upstream is known by now.
+    pub(super) fn resolve(
+        &self,
+        over: Option<&SourceOverride<'a>>,
+        upstream: Option<usize>,
+        environment: &Field<'a>,
+        in_production: bool,
+    ) -> Option<Source> {
+        let (_, url) = given(over.map(|over| &over.url), &self.url);
+        let (_, addresses) = given(over.map(|over| &over.addresses), &self.addresses);
+        let (speed_at, speed) = given(over.map(|over| &over.retry_speed), &self.retry_speed);
+        if in_production && speed.is_some_and(|speed| speed > 1) {
+            let name = self.name.unwrap_or_default();
+            let message =
+                "not in production: a backend that is down would be asked without a pause";
+            let suggestion = format!("[environment.dev.source.{name}] retry_speed = …");
+            speed_at.wrong(Wrong::help(message, suggestion));
+        }
+        let whole = self.whole.as_ref()?;
+        let nowhere = !self.url.0.is_given() && !over.is_some_and(|over| over.url.0.is_given());
+        if nowhere && whole.scheme.scheme().signs_url() {
+            let message = format!(
+                "has no `url` in environment {:?}: the scheme signs the address that the provider \
+                 was given",
+                environment.spot().path.rsplit('.').next().unwrap_or_default()
+            );
+            let suggestion = format!("url = \"https://api.example.com{}\"", whole.path);
+            self.table.wrong(Wrong::help(message, suggestion));
+            return None;
+        }
+        let mut source = whole.clone();
+        source.upstream = upstream?;
+        source.url = url.clone().unwrap_or_default();
+        source.addresses = Cidrs(addresses.clone()?);
+        let speed = speed.and_then(|speed| u32::try_from(speed).ok()).and_then(NonZeroU32::new);
+        if let (Delivery::Queue(queue), Some(speed)) = (&mut source.delivery, speed) {
+            queue.schedule = Schedule::faster(speed);
+        }
+        Some(source)
+    }
+}
+
+/// The override where it is given, else what holds everywhere.
+fn given<'r, 'a, T>(
+    over: Option<&'r (Field<'a>, T)>,
+    base: &'r (Field<'a>, T),
+) -> (&'r Field<'a>, &'r T) {
+    let (field, value) = over.filter(|over| over.0.is_given()).unwrap_or(base);
+    (field, value)
+}
+
+fn read_scheme(table: &Table<'_>) -> Option<SourceScheme> {
+    let hmac = table.field("hmac");
+    let scheme = table.field("scheme").required().parsed(|text| {
+        let row = table::is_for_sources(text).then(|| TABLE.iter().find(|row| row.name == text));
+        row.ok_or_else(|| {
+            let rows = TABLE.iter().map(|row| row.name).filter(|row| table::is_for_sources(row));
+            unknown_word(text, &rows.chain([DESCRIBED]).collect::<Vec<_>>())
+        })
+    })?;
+    match scheme {
+        Some(_) if hmac.is_given() => {
+            hmac.wrong(Wrong::new("is for `scheme = \"hmac\"` only"));
+            None
+        }
+        Some(row) => Some(SourceScheme::Named(row.name)),
+        None => read_described(&hmac.required()),
+    }
+}
+
+fn read_described(field: &Field<'_>) -> Option<SourceScheme> {
+    let table = field.table(&SOURCE_HMAC)?;
+    let given = webhook::FIELDS.into_iter().filter(|name| table.field(name).is_given());
+    let texts = given.map(|name| Some((name.to_owned(), table.field(name).text()?.to_owned())));
+    // All of them are looked at, whatever is wrong with one.
+    let texts: Vec<Option<(String, String)>> = texts.collect();
+    let texts: Vec<(String, String)> = texts.into_iter().collect::<Option<_>>()?;
+    match Description::read(&texts) {
+        Ok(description) => Some(SourceScheme::Described(Box::new(description))),
+        Err(errors) => {
+            for error in errors {
+                let known = webhook::FIELDS.into_iter().find(|name| *name == error.field);
+                match known {
+                    Some(name) => table.field(name).wrong(Wrong::new(error.problem)),
+                    None => field.wrong(Wrong::told(error)),
+                }
+            }
+            None
+        }
+    }
+}
+
+fn read_secrets(field: &Field<'_>) -> Option<Vec<Template>> {
+    let secrets = field.list(Template::parse_secret)?;
+    if field.is_given() && !(1..=MAX_SECRETS).contains(&secrets.len()) {
+        field.wrong(match secrets.len() {
+            0 => Wrong::new("names no secret"),
+            _ => Wrong::new(format!("names more than {MAX_SECRETS} secrets")),
+        });
+    }
+    Some(secrets)
+}
+
+/// One secret as a text, or the present one and the one before it as a list.
+fn read_sign(field: &Field<'_>) -> Option<Vec<Template>> {
+    if field.word().is_some() {
+        return field.parsed(Template::parse_secret).map(|one| vec![one]);
+    }
+    let secrets = field.list(Template::parse_secret)?;
+    if field.is_given() && !(1..=2).contains(&secrets.len()) {
+        field.wrong(Wrong::new("names one secret, or the present one and the one before it"));
+    }
+    Some(secrets)
+}
+
+fn read_delivery(table: &Table<'_>) -> Option<Delivery> {
+    let field = table.field("delivery");
+    let queued = field.choice(&[("queue", true), ("forward", false)]);
+    if queued.is_none() && field.is_given() {
+        return None;
+    }
+    if queued == Some(false) {
+        for name in OF_AN_INBOX {
+            let field = table.field(name);
+            if field.is_given() {
+                field.wrong(Wrong::new("is for `delivery = \"queue\"` only"));
+            }
+        }
+        return Some(Delivery::Forward);
+    }
+    let concurrency = table.field("delivery_concurrency").integer(&CONCURRENCY_RANGE);
+    Some(Delivery::Queue(Queue {
+        concurrency: concurrency.and_then(|most| u32::try_from(most).ok()).unwrap_or(CONCURRENCY),
+        schedule: Schedule::STANDARD,
+        keep: table.field("keep_delivered").duration(&(Millis::ZERO..=DEAD_KEPT)).unwrap_or(KEEP),
+        store_limit: table.field("store_limit").size(MAX_STORE).unwrap_or(STORE_LIMIT),
+    }))
+}
+
+fn read_speed(field: &Field<'_>) -> Option<u64> {
+    field.integer(&(1..=u64::from(MAX_SPEED)))
+}
+
+/// `hooks/endpoints` of the management API is something else.
+fn source_name(text: &str) -> Result<(), Wrong> {
+    if text == "endpoints" {
+        return Err(Wrong::new("`endpoints` means something else in the management API"));
+    }
+    name(text)
+}
+
+/// A path without parameters: a provider is given one address.
+fn fixed_path(text: &str) -> Result<String, Wrong> {
+    let template = PathTemplate::parse(text)?;
+    match template.params().next() {
+        Some(name) => {
+            Err(Wrong::new(format!("a source has one path: no parameter such as `{{{name}}}`")))
+        }
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// The address that a provider was given, as it signs it; one may end with a slash.
+fn public_url(text: &str) -> Result<String, Wrong> {
+    UpstreamBase::parse(text.strip_suffix('/').unwrap_or(text)).map(|_| text.to_owned())
+}
+
+fn cidr(text: &str) -> Result<Cidr, Wrong> {
+    Cidr::parse(text).map_err(Wrong::told)
+}
+
+/// The form of tenants' names in the management API.
+fn tenant_name(text: &str) -> Result<String, Wrong> {
+    let of_a_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let good = (1..=63).contains(&text.len()) && !text.starts_with('-');
+    if good && text.bytes().all(of_a_name) {
+        return Ok(text.to_owned());
+    }
+    let message = format!("{text:?} is not the name of a tenant");
+    Err(Wrong::help(message, "lower-case letters, digits and `-`, at most 63"))
 }

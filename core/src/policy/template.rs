@@ -19,10 +19,11 @@ enum Part {
 
 /// What the environment of the Worker holds for the gate itself: bindings, variables, and the
 /// secrets that no backend may ever see.
-const OWN_NAMES: [&str; 11] = [
+const OWN_NAMES: [&str; 12] = [
     "ASSETS",
     "COUNTER",
     "ENVIRONMENT",
+    "INBOX",
     "KEY",
     "KEYS",
     "KEY_ID_SECRET",

@@ -4,6 +4,7 @@ mod bad_gate;
 mod bad_limit;
 mod bad_origins;
 mod bad_route;
+mod bad_source;
 mod bad_upstream;
 mod checked;
 mod forms;

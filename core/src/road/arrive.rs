@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::source::ForSource;
 use super::walk::{Step, Walk};
 use super::{Gate, Next, Record};
 use crate::header::{is_repeated, name};
@@ -20,6 +21,8 @@ pub(super) enum Destination {
     Gate(Box<ForGate>),
     /// To a route.
     Route(Box<Arrived>),
+    /// To a source of webhooks.
+    Source(Box<ForSource>),
 }
 
 /// A well-formed request for the gate itself: its admin host, or `/_tollgate/` on any host.
@@ -103,6 +106,8 @@ pub(super) fn arrive(
     let on_admin_host = kind == HostKind::Admin;
     Ok(if on_admin_host || walk.url.path.starts_with(OWN_PATHS) {
         Destination::Gate(Box::new(ForGate { on_admin_host, walk }))
+    } else if let Some(source) = gate.policy.source_at(&walk.url.path) {
+        Destination::Source(Box::new(ForSource::new(walk, source, head)?))
     } else {
         Destination::Route(Box::new(Arrived(walk)))
     })
@@ -179,7 +184,7 @@ fn key_in_url(walk: &Walk) -> Option<String> {
         .then(|| super::walk::redacted(brand, &decoded(path)))
 }
 
-fn malformed(detail: &str) -> Problem {
+pub(super) fn malformed(detail: &str) -> Problem {
     Problem::new(Code::MalformedRequest).detail(detail)
 }
 
@@ -249,7 +254,7 @@ fn path_value(tail: bool, raw: &str) -> Option<String> {
     fit.then_some(value)
 }
 
-fn declared_length(head: &dyn Head) -> Result<Option<u64>, ()> {
+pub(super) fn declared_length(head: &dyn Head) -> Result<Option<u64>, ()> {
     let Some(text) = head.header(name::CONTENT_LENGTH) else { return Ok(None) };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // A number beyond u64 is a length all the same: too large.

@@ -129,8 +129,8 @@ impl Gate {
         self.prepared.get(upstream)
     }
 
-    /// Every secret that the policy names and that is missing or too short, with the upstreams
-    /// that need it: what `ready` tells operators.
+    /// Every secret that the policy names and that is missing or too short, with the upstreams and
+    /// sources that need it: what `ready` tells operators.
     pub fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         for upstream in &self.policy.upstreams {
@@ -145,6 +145,7 @@ impl Gate {
                 reasons.push(format!("secret {name} of upstream {} {reason}", upstream.name));
             }
         }
+        reasons.extend(self.unready_sources());
         reasons
     }
 }

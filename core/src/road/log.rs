@@ -29,6 +29,12 @@ pub struct LogLine {
     /// Refusals that shadow mode let pass.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub would_refuse: Vec<Code>,
+    /// Of a webhook: what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<&'static str>,
+    /// Of a webhook: the step at which its signature failed, never the signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<&'static str>,
     /// The key's public id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -65,11 +71,13 @@ impl Walk {
             time: self.arrived_at.to_rfc3339(),
             request_id: self.id.to_string(),
             method: self.method.clone(),
-            route: self.route().map(|route| route.name.clone()),
+            route: self.target().map(str::to_owned),
             path: self.path_for_log(),
             status,
             code,
             would_refuse: self.would_refuse.clone(),
+            webhook: None,
+            failed: None,
             key: self.key.as_ref().map(|(id, _)| id.to_string()),
             tenant: self.key.as_ref().map(|(_, tenant)| tenant.clone()),
             duration_ms: now.since(self.arrived_at).as_millis(),

@@ -30,6 +30,7 @@ pub mod origin;
 pub mod permit;
 mod refusal;
 mod shelf;
+pub mod source;
 mod told;
 mod usage;
 mod walk;
@@ -145,6 +146,8 @@ pub enum Outcome {
     Forward(Box<forwarding::Forward>),
     /// It is for the gate itself: management, pages, health. No step after framing was walked.
     Gate(Box<arrive::ForGate>),
+    /// It is a webhook: the house takes it, as it takes what is for the gate itself.
+    Source(Box<source::ForSource>),
 }
 
 /// How much a walk writes down of itself.
@@ -168,6 +171,7 @@ pub fn begin(
     let walked = arrive::arrive(gate, head, now, entropy, record).and_then(|destination| {
         Ok(match destination {
             Destination::Gate(own) => Outcome::Gate(own),
+            Destination::Source(webhook) => Outcome::Source(webhook),
             Destination::Route(arrived) => {
                 let routed = arrived.route(head)?;
                 from_origin(routed.origin(isolate, head, now)?, isolate, head, now)?

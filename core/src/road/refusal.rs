@@ -76,9 +76,21 @@ pub(crate) struct Refused {
 impl Refused {
     pub(super) fn into_answer(self) -> Answer {
         let Self { walk, problem, headers } = self;
-        let mut all = walk.stamp();
+        let (all, body) = walk.told(&problem, headers);
+        Answer::new(problem.code.status(), all, body, Some(problem.code), walk)
+    }
+}
+
+impl Walk {
+    /// The headers and the body of a refusal; `headers`: those of this refusal's own.
+    pub(super) fn told(
+        &self,
+        problem: &Problem,
+        headers: Vec<(&'static str, String)>,
+    ) -> (Vec<(&'static str, String)>, String) {
+        let mut all = self.stamp();
         all.extend(headers);
-        all.extend(challenge(&problem, &walk.gate.policy.gate.realm));
+        all.extend(challenge(problem, &self.gate.policy.gate.realm));
         if let Some(seconds) = problem.retry_after
             && !all.iter().any(|(header, _)| *header == name::RETRY_AFTER)
         {
@@ -88,14 +100,11 @@ impl Refused {
         all.push(("X-Content-Type-Options", "nosniff".to_owned()));
         all.push((name::CACHE_CONTROL, "no-store".to_owned()));
         // A host that is not the gate's own has no page about the code.
-        let served = walk.gate.policy.host(&walk.url.authority) != HostKind::Unknown;
-        let gate = if served { walk.url.base() } else { String::new() };
-        let body = problem.document(&gate, walk.id.as_str()).to_string();
-        Answer::new(problem.code.status(), all, body, Some(problem.code), walk)
+        let served = self.gate.policy.host(&self.url.authority) != HostKind::Unknown;
+        let gate = if served { self.url.base() } else { String::new() };
+        (all, problem.document(&gate, self.id.as_str()).to_string())
     }
-}
 
-impl Walk {
     /// Ends the walk at `step`.
     pub(super) fn refuse(self, step: Step, problem: impl Into<Problem>) -> Box<Refused> {
         self.refuse_with(step, problem, Vec::new())

@@ -39,7 +39,7 @@ impl Walk {
         let key = self.key.as_ref().or(self.usage.tried.as_ref());
         Sample {
             key: key.map(|(id, tenant)| (id, tenant.as_str())),
-            route: self.route().map(|route| route.name.as_str()),
+            route: self.target(),
             status,
             code,
             country: self.country.as_deref(),

@@ -103,6 +103,8 @@ pub(crate) struct Walk {
     pub(super) country: Option<String>,
     /// The index of its route, once it has one.
     pub(super) route: Option<usize>,
+    /// The index of its source, if it is a webhook.
+    pub(super) source: Option<usize>,
     /// Names and decoded values of the path's parameters.
     pub(super) params: Vec<(String, String)>,
     /// CORS headers that every answer carries from step 5 on.
@@ -169,6 +171,7 @@ impl Walk {
             site: None,
             country: None,
             route: None,
+            source: None,
             params: Vec::new(),
             cors: Vec::new(),
             limits: Vec::new(),
@@ -191,6 +194,13 @@ impl Walk {
     /// The route; None before step 4.
     pub(super) fn route(&self) -> Option<&Route> {
         self.route.and_then(|index| self.gate.policy.routes.get(index))
+    }
+
+    /// The name of what it is for: its route's or its source's.
+    pub(super) fn target(&self) -> Option<&str> {
+        let source = || self.source.and_then(|index| self.gate.policy.sources.get(index));
+        let route = self.route().map(|route| route.name.as_str());
+        route.or_else(|| source().map(|source| source.name.as_str()))
     }
 
     /// The decoded value of a path parameter.

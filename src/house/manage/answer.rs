@@ -34,7 +34,7 @@ enum Body {
 
 /// A refusal on its way to becoming an answer.
 #[derive(Clone)]
-pub(super) struct Refused(Box<Refusal>);
+pub(in crate::house) struct Refused(Box<Refusal>);
 
 #[derive(Clone)]
 struct Refusal {
@@ -178,6 +178,11 @@ fn named(caller: &Caller) -> (String, String) {
 impl Refused {
     pub(super) fn code(&self) -> Code {
         self.0.problem.code
+    }
+
+    /// What is wrong, for whoever answers in another way.
+    pub(in crate::house) fn into_problem(self) -> Problem {
+        self.0.problem
     }
 
     /// With more or other words.

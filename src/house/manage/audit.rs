@@ -100,9 +100,10 @@ pub(super) fn target(call: &Call) -> (Option<&KeyId>, Option<&str>) {
         | Call::Act(id, _)
         | Call::KeyUsage(id)
         | Call::RenewEnrolment(id) => (Some(id), None),
-        Call::ShowJob(name) | Call::ShowTenant(name) | Call::UpdateTenant(name) => {
-            (None, Some(name))
-        }
+        Call::ShowJob(name)
+        | Call::ShowTenant(name)
+        | Call::UpdateTenant(name)
+        | Call::Endpoint(name, _) => (None, Some(name)),
         _ => (None, None),
     }
 }

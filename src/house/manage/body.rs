@@ -42,7 +42,10 @@ pub(super) async fn bytes(context: &Context, most: usize) -> Result<Vec<u8>, Ref
 }
 
 /// All of a stream, which has at most so many bytes.
-pub(super) async fn collect(stream: ReadableStream, most: usize) -> Result<Vec<u8>, Refused> {
+pub(in crate::house) async fn collect(
+    stream: ReadableStream,
+    most: usize,
+) -> Result<Vec<u8>, Refused> {
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let until = now().plus(PATIENCE);
     let mut bytes = Vec::new();

@@ -8,6 +8,8 @@ mod audit;
 mod auth;
 mod body;
 mod counted;
+mod endpoints;
+mod events;
 mod explain;
 mod health;
 mod jobs;
@@ -41,15 +43,18 @@ use wasm_bindgen::prelude::*;
 
 use crate::gate::gate;
 use crate::house::bindings::write_point;
-use crate::house::memory;
+use crate::house::{hooks, memory};
 use crate::platform::{now, random};
 use crate::point::Point;
 use answer::{Answer, Refused};
 
-/// Answers a request that `roadBegin` found to be for the gate itself. `head`: as [`HeadText`] has it.
+pub(super) use body::collect;
+
+/// Answers a request that `roadBegin` found to be for the gate itself, or a webhook. `head`: as
+/// [`HeadText`] has it.
 ///
 /// # Errors
-/// When it is not, or the platform makes no answer: the driver then says `internal_error`.
+/// When it is neither, or the platform makes no answer: the driver then says `internal_error`.
 #[wasm_bindgen(js_name = gateAnswer)]
 #[allow(unreachable_pub)] // it is reached from JavaScript
 pub async fn gate_answer(
@@ -58,7 +63,14 @@ pub async fn gate_answer(
     env: JsValue,
 ) -> Result<web_sys::Response, JsValue> {
     let gate = gate(&env).map_err(|Fault(fault)| fault)?;
-    let own = arrive(&gate, head).ok_or("it is not for the gate itself")?;
+    let head = HeadText::new(head);
+    let own = match arrive(&gate, &head).ok_or("the platform gives no randomness")? {
+        Outcome::Gate(own) => *own,
+        Outcome::Source(webhook) => {
+            return hooks::answer(gate, *webhook, &head, request, env).await;
+        }
+        _ => return Err("it is not for the gate itself".into()),
+    };
     let context = Context { request, env, gate, own, changed: Cell::default() };
     let answer = match handle(&context).await {
         Ok(answer) => answer,
@@ -73,12 +85,9 @@ pub async fn gate_answer(
 
 /// Steps 1 to 3 once more: the road's module took them as well, and told of them only that they ended
 /// here. The id of the request is made now, and nobody was told another.
-fn arrive(gate: &Rc<Gate>, head: String) -> Option<ForGate> {
-    let (head, now, entropy) = (HeadText::new(head), now(), random()?);
-    match road::begin(gate, &mut Isolate::default(), &head, now, &entropy, Record::Log) {
-        Outcome::Gate(own) => Some(*own),
-        _ => None,
-    }
+fn arrive(gate: &Rc<Gate>, head: &HeadText) -> Option<Outcome> {
+    let entropy = random()?;
+    Some(road::begin(gate, &mut Isolate::default(), head, now(), &entropy, Record::Log))
 }
 
 /// One request, and what it is answered from.
@@ -280,6 +289,13 @@ async fn answer_call(
         Call::KeyUsage(id) => usage::of_key(context, caller, &id, &query()?).await,
         Call::Usage => usage::of_tenant(context, caller, &query()?).await,
         Call::Anomalies => anomalies::list(context, caller, &query()?).await,
+        Call::ListEndpoints => endpoints::list(context, caller, &query()?).await,
+        Call::CreateEndpoint => endpoints::create(context, caller, body).await,
+        Call::Endpoint(id, act) => endpoints::act(context, caller, &id, act, &query()?, body).await,
+        Call::ListEvents(source) => events::list(context, caller, &source, &query()?).await,
+        Call::ShowEvent(source, id) => events::show(context, caller, &source, &id).await,
+        Call::ReplayEvent(source, id) => events::replay_one(context, caller, &source, &id).await,
+        Call::ReplayEvents(source) => events::replay(context, caller, &source, body).await,
         Call::ShowSession => Ok(session::show(caller)),
         Call::OpenSession => session::open(context, caller, body).await,
         Call::CloseSession => session::close(context, caller).await,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Map;
 use tollgate_core::audit::{AuditRequest, Draft};
+use tollgate_core::endpoint::{EndpointReply, EndpointRequest};
 use tollgate_core::family::{Change, FamilyReply, FamilyRequest};
 use tollgate_core::key::{KeyId, KeyRecord};
 use tollgate_core::manage::{ALL_TENANTS, Caller, Changed, RegistryRequest};
@@ -35,6 +36,15 @@ pub(super) async fn ask_registry<T: DeserializeOwned>(
     request: &RegistryRequest,
 ) -> Result<T, Fault> {
     ask(context, bindings::TENANT, name, request).await
+}
+
+/// Asks the keeper of a tenant's endpoints.
+pub(super) async fn ask_endpoints(
+    context: &Context,
+    tenant: &str,
+    request: &EndpointRequest,
+) -> Result<EndpointReply, Fault> {
+    ask(context, bindings::ENDPOINT, tenant, request).await
 }
 
 /// Asks a registry what it answers with something else than JSON.

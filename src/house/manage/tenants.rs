@@ -184,7 +184,7 @@ impl<'k> Coming<'k> {
 
 /// Nothing, if this tenant exists for the caller, as far as that is known without its object: an
 /// object is never addressed for a name that nobody has used.
-async fn exists(context: &Context, caller: &Caller, name: &str) -> Result<(), Refused> {
+pub(super) async fn exists(context: &Context, caller: &Caller, name: &str) -> Result<(), Refused> {
     if let Some(own) = caller.tenant() {
         return if own == name { Ok(()) } else { Err(Code::NotFound.into()) };
     }

@@ -7,7 +7,10 @@
 //! are the same again, and the caller learns only that it was not answered.
 
 mod counter;
+mod endpoint;
+mod inbox;
 mod key;
 mod rows;
 mod store;
 mod tenant;
+mod told;

@@ -5,8 +5,19 @@ use core::cell::Cell;
 use js_sys::{Date, Object};
 use tollgate_core::road::Fault;
 use tollgate_core::time::UnixMillis;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::*;
 use worker::{SqlStorage, SqlStorageValue, State};
+
+#[wasm_bindgen]
+extern "C" {
+    /// The storage, as far as the `worker` crate does not have it.
+    type Transactional;
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    fn transaction_sync(
+        this: &Transactional,
+        work: &mut dyn FnMut() -> Result<(), JsValue>,
+    ) -> Result<JsValue, JsValue>;
+}
 
 /// One row: its columns in the order of the query.
 pub(super) type Row = Vec<SqlStorageValue>;
@@ -106,6 +117,52 @@ impl Store {
             self.make_tables()?;
         }
         self.exec(statement, values).map(|_| ())
+    }
+
+    /// The same, of a statement that tells something of the rows that it changed.
+    pub(super) fn write_rows(
+        &self,
+        statement: &str,
+        values: Vec<SqlStorageValue>,
+    ) -> Result<Vec<Row>, Fault> {
+        if !self.has_tables.get() {
+            self.make_tables()?;
+        }
+        self.exec(statement, values)
+    }
+
+    /// The same, of values that stay the platform's: bytes are not copied.
+    pub(super) fn write_raw(&self, statement: &str, values: Vec<JsValue>) -> Result<(), Fault> {
+        if !self.has_tables.get() {
+            self.make_tables()?;
+        }
+        let written = self.sql.exec_raw(statement, values);
+        written.map(|_| ()).map_err(|error| Fault(error.to_string()))
+    }
+
+    /// Does all of `work`'s changes, or none of them if it fails.
+    pub(super) fn transaction(
+        &self,
+        work: &mut dyn FnMut() -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if !self.has_tables.get() {
+            self.make_tables()?;
+        }
+        let storage = self.state.storage();
+        let storage: &JsValue = storage.as_raw();
+        let storage: &Transactional = storage.unchecked_ref();
+        let mut failed = None;
+        let done = storage.transaction_sync(&mut || {
+            work().map_err(|fault| {
+                failed = Some(fault);
+                JsValue::UNDEFINED
+            })
+        });
+        match (done, failed) {
+            (_, Some(fault)) => Err(fault),
+            (Err(error), None) => Err(fault(&error)),
+            (Ok(_), None) => Ok(()),
+        }
     }
 
     /// An object that an older version wrote has fewer tables than there are now.

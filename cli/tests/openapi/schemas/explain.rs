@@ -48,7 +48,7 @@ fn explanation() -> Value {
         ("detail", text()),
     ]);
     object(&[
-        ("outcome", one_of(&["preflight", "refuse", "forward", "answer", "gate"])),
+        ("outcome", one_of(&["preflight", "refuse", "forward", "answer", "gate", "webhook"])),
         ("status", json!({ "type": ["integer", "null"] })),
         ("code", nullable("ErrorCode")),
         ("response_headers", headers(None)),

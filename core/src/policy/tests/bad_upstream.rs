@@ -151,14 +151,6 @@ const FORMS: &[(NotBuilt, &str, &str)] = &[
         "upstream.billing.retry",
         r#"{"attempts": 3, "budget": "20s", "body": "64KiB"}"#,
     ),
-    (
-        NotBuilt::Source,
-        "source[0]",
-        r#"{"name": "stripe", "tenant": "acme", "path": "/hooks/stripe", "scheme": "stripe",
-            "secrets": ["${secret:STRIPE_WHSEC}", "${secret:STRIPE_WHSEC_OLD}"],
-            "upstream": "billing", "rewrite": "/webhooks/stripe", "delivery": "queue",
-            "sign": "${secret:HOOK_SIGNING}"}"#,
-    ),
     (NotBuilt::TenantJson, "route[0].tenant[0].json", r#""/company/id""#),
 ];
 
@@ -189,7 +181,6 @@ fn everything_not_built_has_a_row() {
         | NotBuilt::LeakGuardBody
         | NotBuilt::OnUnknown
         | NotBuilt::Retry
-        | NotBuilt::Source
         | NotBuilt::TenantJson => FORMS.iter().filter(|(row, _, _)| *row == what).count(),
     };
     assert!(FORMS.iter().all(|(what, _, _)| count(*what) == 1));
@@ -220,41 +211,6 @@ fn a_typo_in_what_is_not_built_is_a_typo() {
                 ("upstream.billing.retry", "`retry` is not built yet"),
                 ("upstream.billing.retry.attempts", "must be from 2 to 10"),
                 ("upstream.billing.retry.body", "must be at most 1MiB"),
-            ],
-        ),
-        (
-            "a source that lacks everything",
-            &[("source[0]", json!({"scheme": "strip"}))],
-            &[
-                ("source[0]", "`[[source]]` is not built yet"),
-                ("source[0].name", "is missing"),
-                ("source[0].path", "is missing"),
-                ("source[0].scheme", "\"strip\" is unknown"),
-                ("source[0].secrets", "is missing"),
-                ("source[0].upstream", "is missing"),
-            ],
-        ),
-        (
-            "a source with a scheme of its own, undescribed; and one described for nothing",
-            &[
-                (
-                    "source[0]",
-                    json!({"name": "a", "path": "/a", "scheme": "hmac", "upstream": "billing",
-                           "secrets": []}),
-                ),
-                (
-                    "source[1]",
-                    json!({"name": "b", "path": "/b", "scheme": "github", "upstream": "nowhere",
-                           "secrets": ["${secret:S}"], "hmac": {}}),
-                ),
-            ],
-            &[
-                ("source[0]", "`[[source]]` is not built yet"),
-                ("source[0].hmac", "is missing"),
-                ("source[0].secrets", "names no secret"),
-                ("source[1]", "`[[source]]` is not built yet"),
-                ("source[1].hmac", "is for `scheme = \"hmac\"` only"),
-                ("source[1].upstream", "there is no upstream \"nowhere\""),
             ],
         ),
         ("what is off is built", &[("route[0].idempotency", json!("off"))], &[]),

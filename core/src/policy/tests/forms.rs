@@ -79,7 +79,12 @@ fn pattern(path: &str, table: &Json) -> String {
         let plain = part.split_once('[').map(|(name, _)| format!("{name}[]"));
         let named = matches!(
             parts.join(".").as_str(),
-            "environment" | "upstream" | "limit" | "environment.*.route" | "environment.*.upstream"
+            "environment"
+                | "upstream"
+                | "limit"
+                | "environment.*.route"
+                | "environment.*.source"
+                | "environment.*.upstream"
         );
         parts.push(if named { "*".to_owned() } else { plain.unwrap_or_else(|| part.to_owned()) });
     }

@@ -6,6 +6,7 @@ mod leases;
 mod limits;
 mod order;
 mod places;
+mod sources;
 mod stores;
 mod token;
 mod told;

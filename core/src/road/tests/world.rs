@@ -23,6 +23,8 @@ use crate::time::{Millis, UnixMillis};
 pub(super) const PEPPER: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 pub(super) const ID_SECRET: &str = "an id secret of at least 32 bytes";
 pub(super) const UPSTREAM_SECRET: &str = "upstream-secret-of-enough-bytes";
+/// Of a source, and what the gate signs with: the secret of Standard Webhooks' own example.
+pub(super) const SIGN: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(super) const APP: &str = "https://app.example.com";
 pub(super) const OTHER: &str = "https://other.example.com";
 
@@ -64,6 +66,12 @@ pub(super) fn policy_json() -> Value {
              "shadow": {"checks": ["limits", "origins", "addresses", "scope"], "until": "2026-12-01"}},
             {"name": "old", "path": "/v1/old", "methods": ["GET"], "upstream": "billing", "auth": "public",
              "deprecated": {"since": "2026-06-01", "sunset": "2027-06-01", "link": "https://docs.example.com/v2"}},
+        ],
+        "source": [
+            {"name": "shop", "path": "/hooks/shop", "scheme": "standard-webhooks", "secrets": ["${secret:SHOP}"],
+             "upstream": "billing", "rewrite": "/in", "sign": "${secret:SIGN}", "body_limit": "1KiB", "tenant": "acme"},
+            {"name": "plain", "path": "/v1/site/hook", "scheme": "xero", "secrets": ["${secret:SHOP}", "${secret:GONE}"],
+             "upstream": "billing"},
         ],
     })
 }
@@ -158,6 +166,7 @@ impl Walked {
             }
             Outcome::Forward(_) => (0, "forward"),
             Outcome::Gate(_) => (0, "gate"),
+            Outcome::Source(_) => (0, "webhook"),
             Outcome::Ask(..) => (0, "ask"),
         }
     }
@@ -214,7 +223,8 @@ fn told_message(name: &str, message: &str) -> String {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::with(&policy_json(), "production", &[("BILLING_TOKEN", UPSTREAM_SECRET)])
+        let secrets = [("BILLING_TOKEN", UPSTREAM_SECRET), ("SHOP", SIGN), ("SIGN", SIGN)];
+        Self::with(&policy_json(), "production", &secrets)
     }
 
     pub(super) fn with(policy: &Value, environment: &str, secrets: &[(&str, &str)]) -> Self {

@@ -75,7 +75,8 @@ impl TenantObject {
         for rows in chunks(&rows, CHUNK, MOST_BYTES, |(.., line)| line.len().saturating_mul(2)) {
             self.store.write(APPEND, vec![json(&rows)?.into()])?;
         }
-        Ok(())
+        let types = rows.iter().map(|(_, _, kind, ..)| kind.as_str());
+        self.outbound_grew(types, tip.seq, now)
     }
 
     pub(super) fn audit(&self, request: AuditRequest, now: UnixMillis) -> Result<String, Fault> {
@@ -86,6 +87,8 @@ impl TenantObject {
             }
             AuditRequest::Page(query) => self.audit_page(&query),
             AuditRequest::Export { after, limit } => self.audit_export(after, limit),
+            AuditRequest::Watch => self.watch_events(),
+            AuditRequest::Follow { after, types, limit } => self.follow(after, &types, limit),
         }
     }
 
@@ -104,7 +107,7 @@ impl TenantObject {
     }
 
     /// The end of the chain.
-    fn audit_tip(&self) -> Result<Tip, Fault> {
+    pub(super) fn audit_tip(&self) -> Result<Tip, Fault> {
         let last = "SELECT seq, line FROM audit ORDER BY seq DESC LIMIT 1";
         match self.store.rows(last, Vec::new())?.into_iter().next() {
             Some(row) => tip_of(row),

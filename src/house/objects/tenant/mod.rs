@@ -5,6 +5,7 @@
 mod anomalies;
 mod audit;
 mod jobs;
+mod outbound;
 mod registry;
 mod repeats;
 mod tenants;
@@ -32,6 +33,7 @@ const SCHEMA: &[&str] = &[
     usage::SCHEMA,
     anomalies::SCHEMA,
     repeats::SCHEMA,
+    outbound::SCHEMA,
 ];
 
 /// How long a part that failed in the alarm waits for the next one.
@@ -72,6 +74,7 @@ impl DurableObject for TenantObject {
         for next in [self.tend_repeats(now), self.tend_anomalies(now)] {
             self.tended(next);
         }
+        self.tended(self.tend_outbound(now).await);
         self.tended(self.tend_usage(now).await);
         self.tended(self.tend_tenants().await);
         // The last, because it may take long.
@@ -108,6 +111,7 @@ impl TenantObject {
     fn awaits(&self, now: UnixMillis) -> Result<bool, Fault> {
         Ok(self.has_jobs()?
             || self.has_notices()?
+            || self.has_outbound()?
             || self.has_to_tell()?
             || self.has_overdue(now)?)
     }

@@ -1,0 +1,114 @@
+//! Is it what it says it is? The hashes are made here, everything else in the core.
+
+use std::borrow::Cow;
+
+use tollgate_core::policy::Source;
+use tollgate_core::problem::Code;
+use tollgate_core::road::Fault;
+use tollgate_core::road::source::Outcome;
+use tollgate_core::webhook::{
+    Covers, Crypto, Done, Failure, Identity, Portable, Reply, Request, Scheme, Task, Verified,
+    prepare, unsigned,
+};
+
+use super::{Hook, Refused};
+use crate::house::crypto::{CryptoKey, KeyForm, algorithm};
+use crate::platform::now;
+
+/// What a webhook is.
+pub(super) enum Judged {
+    /// No event: this is the answer, and nothing is delivered.
+    Reply(Reply),
+    /// An event that goes on.
+    Event {
+        /// What it is known by.
+        identity: Identity,
+        /// The id that its provider gave it.
+        provider_id: Option<String>,
+        /// With what shadow mode let pass.
+        outcome: Outcome,
+    },
+}
+
+pub(super) async fn judge(
+    hook: &Hook,
+    source: &Source,
+    scheme: &Scheme<'_>,
+    body: &[u8],
+) -> Result<Judged, Refused> {
+    let url = match &hook.webhook.url().query {
+        Some(query) => format!("{}?{query}", source.url),
+        None => source.url.clone(),
+    };
+    let request =
+        Request { method: hook.webhook.method(), url: &url, headers: &hook.headers, body };
+    if let Some(reply) = unsigned(scheme, &request) {
+        return reply.map(Judged::Reply).map_err(|failure| refused(&failure));
+    }
+    let keys = hook.gate.keys_of(source).map_err(|_| Refused::from(Code::SourceUnavailable))?;
+    let limit = usize::try_from(source.body_limit).unwrap_or(usize::MAX);
+    let verified = match prepare(scheme, &keys, &request, limit) {
+        Ok(pending) => {
+            let mut done = Vec::new();
+            for task in pending.tasks() {
+                done.push(run(task).await);
+            }
+            pending.finish(&done, now())
+        }
+        Err(failure) => Err(failure),
+    };
+    match verified {
+        Ok(Verified { reply: Some(reply), .. }) => Ok(Judged::Reply(reply)),
+        Ok(verified) => Ok(Judged::Event {
+            identity: Identity::of(&verified, body, source.strict),
+            provider_id: verified.id,
+            outcome: Outcome::default(),
+        }),
+        Err(failure) if source.in_shadow(now()) && failure.code() != Code::BodyTooLarge => {
+            Ok(let_pass(&failure, body))
+        }
+        Err(failure) => Err(refused(&failure)),
+    }
+}
+
+/// An event that only shadow mode lets in. What it is known by is its own: a stranger must not be
+/// able to have a genuine event taken for a duplicate.
+fn let_pass(failure: &Failure, body: &[u8]) -> Judged {
+    let unknown = Verified {
+        id: None,
+        id_signed: false,
+        timestamp: None,
+        secret: 0,
+        covers: Covers::Body,
+        reply: None,
+    };
+    let mut identity = Identity::of(&unknown, body, false);
+    identity.name.insert(0, 'u');
+    let outcome = Outcome {
+        failed: Some(failure.step()),
+        would_refuse: Some(failure.code()),
+        ..Outcome::default()
+    };
+    Judged::Event { identity, provider_id: None, outcome }
+}
+
+fn refused(failure: &Failure) -> Refused {
+    let outcome = Outcome { failed: Some(failure.step()), ..Outcome::default() };
+    Refused { outcome, ..failure.code().into() }
+}
+
+/// Makes a hash. Ed25519 is the platform's alone.
+async fn run(task: Task<'_>) -> Done {
+    match task {
+        Task::Mac { .. } => Portable.run(task),
+        Task::Ed25519 { key, message, signature } => {
+            fits(key, message, signature).await.map_or(Done::Failed, Done::Fits)
+        }
+    }
+}
+
+async fn fits(key: &[u8], message: &[Cow<'_, [u8]>], signature: &[u8]) -> Result<bool, Fault> {
+    let ed25519 = algorithm("Ed25519", &[])?;
+    let key = CryptoKey::import(KeyForm::Raw(key), &ed25519, &["verify"]).await?;
+    key.verify(&ed25519, signature, &message.concat()).await
+}

@@ -1,0 +1,221 @@
+//! The inbox of a source, or of one shard of it: events that are kept until their backend has them,
+//! and what duplicates are known by. What becomes of an event is [`tollgate_core::inbox`]'s to say.
+
+mod deliver;
+mod flush;
+mod look;
+mod take;
+
+use core::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use js_sys::Uint8Array;
+use tollgate_core::inbox::{InboxReply, InboxRequest, Pace};
+use tollgate_core::policy::Source;
+use tollgate_core::road::{Fault, Gate};
+use tollgate_core::time::{Millis, UnixMillis};
+use wasm_bindgen::prelude::*;
+use worker::{DurableObject, Env, Request, Response, SqlStorageValue, State, durable_object};
+
+use super::store::{Store, note_fault, one_count, refuse};
+use super::told;
+use crate::gate::gate;
+use crate::platform::now;
+use deliver::Signal;
+use flush::Flush;
+
+/// `due`: pending: not tried before it; else forgotten then. What changes with each attempt lies
+/// apart from what never does. The list of what is to be done is an index, which also knows how
+/// large it is.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS entry (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,
+        due INTEGER NOT NULL, at INTEGER NOT NULL, size INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, tries TEXT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS entry_due ON entry (state, due, size);
+    CREATE TABLE IF NOT EXISTS content (
+        seq INTEGER PRIMARY KEY, received TEXT NOT NULL, body BLOB NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS seen (
+        name TEXT PRIMARY KEY, content TEXT NOT NULL, until INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS seen_until ON seen (until);
+    CREATE TABLE IF NOT EXISTS notice (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL
+    );";
+
+/// While the alarm works, the next one is set this far ahead: if the gate stops, that one goes off.
+const HELD: Millis = Millis::secs(5);
+/// When to look again at what cannot go on: a source that the policy has no more, a store that
+/// fails.
+const LATER: Millis = Millis::minutes(1);
+
+/// A source's inbox.
+#[durable_object(alarm)]
+pub struct InboxObject {
+    inbox: Rc<Inbox>,
+}
+
+/// What deliveries go on with while the object is asked other things.
+struct Inbox {
+    store: Store,
+    env: JsValue,
+    pace: RefCell<Pace>,
+    /// The bytes that are kept; None until they were counted, and after storing failed.
+    stored: Cell<Option<u64>>,
+    /// While the alarm works: deliveries are started until then.
+    works_until: Cell<Option<UnixMillis>>,
+    /// More is due than was started.
+    behind: Cell<bool>,
+    /// True once this instance has looked whether an alarm is needed.
+    armed: Cell<bool>,
+    signal: Signal,
+    flush: Flush,
+}
+
+impl core::fmt::Debug for InboxObject {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(out, "InboxObject({} in flight)", self.inbox.pace.borrow().len())
+    }
+}
+
+impl DurableObject for InboxObject {
+    fn new(state: State, env: Env) -> Self {
+        let inbox = Inbox {
+            store: Store::new(state, SCHEMA),
+            env: env.into(),
+            pace: RefCell::default(),
+            stored: Cell::default(),
+            works_until: Cell::default(),
+            behind: Cell::default(),
+            armed: Cell::default(),
+            signal: Signal::default(),
+            flush: Flush::default(),
+        };
+        Self { inbox: Rc::new(inbox) }
+    }
+
+    async fn fetch(&self, _: Request) -> worker::Result<Response> {
+        Response::error("objects are called by their methods", 404)
+    }
+
+    /// Delivers what is due, and forgets what is not to be kept. Never fails: what could not be
+    /// done has its next turn.
+    async fn alarm(&self) -> worker::Result<Response> {
+        let inbox = &self.inbox;
+        inbox.armed.set(true);
+        inbox.store.woken();
+        let worked = match inbox.store.hold(now().plus(HELD)) {
+            Ok(()) => inbox.work().await,
+            Err(fault) => Err(fault),
+        };
+        let told = told::tell(&inbox.store, &inbox.env).await;
+        told.unwrap_or_else(|fault| note_fault("inbox", &fault));
+        let next = worked.and_then(|()| inbox.next_alarm());
+        let next = next.unwrap_or_else(|fault| {
+            refuse("inbox", &fault);
+            Some(now().plus(LATER))
+        });
+        let set = next.map_or(Ok(()), |at| inbox.store.wake_at(at));
+        if let Err(fault) = set.and_then(|()| inbox.store.release()) {
+            refuse("inbox", &fault);
+        }
+        Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl InboxObject {
+    /// Answers an [`InboxRequest`] with an [`InboxReply`], both as JSON; the body of an event is
+    /// beside it. What is to be stored is answered by a promise: those that come together are
+    /// stored together.
+    ///
+    /// # Errors
+    /// When the request makes no sense, or storage fails.
+    pub fn call(&self, message: &str, body: Option<Uint8Array>) -> Result<JsValue, JsValue> {
+        let request = serde_json::from_str(message).map_err(|error| Fault(error.to_string()));
+        let reply = request.and_then(|request| match (request, body) {
+            (InboxRequest::Take(take), Some(body)) => Ok(self.inbox.stored_soon(take, body)),
+            (request, _) => to_text(&self.inbox.answer(request)?).map(JsValue::from),
+        });
+        reply.map_err(|fault| {
+            self.inbox.stored.set(None);
+            refuse("inbox", &fault)
+        })
+    }
+}
+
+fn to_text(reply: &InboxReply) -> Result<String, Fault> {
+    serde_json::to_string(reply).map_err(|error| Fault(error.to_string()))
+}
+
+impl Inbox {
+    fn answer(&self, request: InboxRequest) -> Result<InboxReply, Fault> {
+        let reply = match request {
+            InboxRequest::Take(_) => return Err(Fault("an event without a body".to_owned())),
+            InboxRequest::Remembered { name } => InboxReply::Remembered(self.remembered(&name)?),
+            InboxRequest::Remember { name, content, remember } => {
+                let until = now().plus(remember);
+                self.remember(&name, &content, until)?;
+                self.store.wake_at(until)?;
+                InboxReply::Done
+            }
+            InboxRequest::List(query) => InboxReply::Page(self.list(&query)?),
+            InboxRequest::Show { id } => self.show(&id)?,
+            InboxRequest::Replay(replay) => self.replay(&replay)?,
+        };
+        self.arm()?;
+        Ok(reply)
+    }
+
+    /// An instance that has just begun knows of no alarm: should one have been missed, it is set
+    /// again.
+    fn arm(&self) -> Result<(), Fault> {
+        if self.armed.replace(true) || self.works_until.get().is_some() {
+            return Ok(());
+        }
+        self.next_alarm()?.map_or(Ok(()), |at| self.store.wake_at(at))
+    }
+
+    /// The gate, and this object's source in its policy; None if that has it no more.
+    fn source<'g>(&self, gate: &'g Gate) -> Result<Option<&'g Source>, Fault> {
+        let name = self.store.name()?;
+        let name = name.rsplit_once('/').map_or(name.as_str(), |(source, _)| source);
+        Ok(gate.policy.source_named(name))
+    }
+
+    fn gate(&self) -> Result<Rc<Gate>, Fault> {
+        gate(&self.env)
+    }
+
+    /// When there is something to do next.
+    fn next_alarm(&self) -> Result<Option<UnixMillis>, Fault> {
+        let first = |query: &str, values| {
+            let rows = self.store.rows(query, values)?;
+            let at = rows.into_iter().next().and_then(one_count);
+            Ok::<_, Fault>(at.map(UnixMillis::from_millis))
+        };
+        let due = "SELECT due FROM entry WHERE state = ? ORDER BY due LIMIT 1";
+        let mut next = first("SELECT until FROM seen ORDER BY until LIMIT 1", Vec::new())?;
+        for state in tollgate_core::inbox::State::ALL {
+            let at = first(due, vec![SqlStorageValue::Integer(state.number().into())])?;
+            next = next.into_iter().chain(at).min();
+        }
+        // Of a source that is gone, or has no inbox any more, nothing can be delivered.
+        let gate = self.gate()?;
+        let blocked = self.source(&gate)?.and_then(|source| source.queue()).is_none();
+        let later = now().plus(LATER);
+        let next = next.map(|at| if blocked { at.max(later) } else { at });
+        let untold = told::waits(&self.store)?.then(|| now().plus(LATER));
+        Ok(next.into_iter().chain(untold).min())
+    }
+}
+
+fn integer(number: u64) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn instant(at: UnixMillis) -> SqlStorageValue {
+    integer(at.as_millis())
+}
