@@ -1,0 +1,68 @@
+// A server that takes webhooks from Tollgate: events of the gate, and those of a source with `sign`.
+//
+//   npm install
+//   TOLLGATE_WEBHOOK_SECRET=whsec_… node server.mjs        # PORT, 3000 if left out
+//
+// It verifies one scheme, Standard Webhooks, with its stock library: whoever sent the event to the gate,
+// the gate has verified that already. While a secret is changed, name both, with a blank between them.
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { Webhook } from "standardwebhooks";
+
+/** The most bytes of a body; the gate takes no more than that. */
+const MAX_BODY = 1024 * 1024;
+/** How many ids are remembered. Put them where your data is, in the same transaction as the work. */
+const MAX_SEEN = 10_000;
+
+const verifiers = (process.env.TOLLGATE_WEBHOOK_SECRET ?? "").split(" ").filter(Boolean).map((secret) => new Webhook(secret));
+if (verifiers.length === 0) throw new Error("TOLLGATE_WEBHOOK_SECRET is not set");
+
+const seen = new Set();
+
+const server = createServer(async (request, response) => {
+  const answer = (status, text) => response.writeHead(status, { "Content-Type": "text/plain" }).end(`${text}\n`);
+  if (request.method !== "POST") return answer(405, "events are posted");
+  const body = await bytes(request);
+  if (body === null) return answer(413, "too large");
+
+  const event = verified(body, request.headers);
+  if (event === null) return answer(401, "not signed by the gate");
+
+  // The same event comes again when an answer was lost: it has the same id.
+  const id = request.headers["webhook-id"];
+  if (seen.has(id)) return answer(200, "known");
+  seen.add(id);
+  if (seen.size > MAX_SEEN) seen.delete(seen.values().next().value);
+
+  // Which provider it is from: a source of the gate's policy, or the gate itself.
+  const source = request.headers["x-tollgate-webhook"] ?? "tollgate";
+  console.log(JSON.stringify({ id, source, type: event.type ?? null }));
+  answer(204, "");
+});
+
+/** The event, or null. The bytes are verified as they came, before anything reads them. */
+function verified(body, headers) {
+  for (const verifier of verifiers) {
+    try {
+      return verifier.verify(body, headers);
+    } catch {
+      // Perhaps it is the other secret.
+    }
+  }
+  return null;
+}
+
+async function bytes(request) {
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of request) {
+    length += chunk.length;
+    if (length > MAX_BODY) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+server.listen(Number(process.env.PORT ?? 3000), "127.0.0.1");
+await once(server, "listening");
+console.log(JSON.stringify({ listening: server.address().port }));
