@@ -90,6 +90,7 @@ fn explained(
     };
     let request: Request =
         serde_json::from_str(request).map_err(|error| format!("the request: {error}"))?;
-    let explanation = explain(policy, record.as_ref(), &request, now, &[7; 40]);
-    serde_json::to_value(explanation).map_err(|error| error.to_string())
+    let explained = explain(policy, record.as_ref(), &request, now, &[7; 40]);
+    let told = explained.without_secrets("a page has no secret to look at it with");
+    serde_json::to_value(told).map_err(|error| error.to_string())
 }

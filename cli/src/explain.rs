@@ -5,12 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tollgate_core::explain::{Explanation, Request, explain};
+use tollgate_core::explain::{Explained, Explanation, Request, Signed, explain};
 use tollgate_core::key::KeyRecord;
+use tollgate_core::policy::Template;
 use tollgate_core::request::Entropy;
-use tollgate_core::road::Verdict;
+use tollgate_core::road::{Gate, Trust, Verdict};
+use tollgate_core::text::Secret;
 use tollgate_core::time::UnixMillis;
+use tollgate_core::webhook::verify;
 
+use crate::hooks::Ring;
 use crate::{clock, policy, record};
 
 /// Tell what the gate would do with a request, step by step, without sending it.
@@ -28,13 +32,25 @@ pub(crate) struct ExplainArgs {
     /// The key that makes the request, as `keys show ID --json` prints it; no secret is needed.
     #[arg(long, value_name = "RECORD.json")]
     key: Option<PathBuf>,
+    /// A secret of a webhook's source, by its name in the policy; several times for several. The
+    /// variable takes one in each line.
+    #[arg(
+        long = "secret",
+        value_name = "NAME=VALUE",
+        env = "TOLLGATE_SECRETS",
+        hide_env_values = true,
+        value_delimiter = '\n',
+        value_parser = named_secret
+    )]
+    secrets: Vec<(String, Secret)>,
     /// The time, in seconds since 1970; now if left out.
     #[arg(long, value_name = "UNIX")]
     now: Option<u64>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// The request, `{"method","url","headers":[[name,value]…],"client_ip"}`; - for standard input.
+    /// The request, `{"method","url","headers":[[name,value]…],"client_ip","body"}`; - for standard
+    /// input. A body is a text, or `{"base64"}`; only webhooks need one.
     #[arg(value_name = "REQUEST.json")]
     request: PathBuf,
 }
@@ -57,11 +73,16 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode> {
     });
     let record = record.transpose()?;
     let request: Request = serde_json::from_str(&policy::read(&args.request)?).context(
-        "the request is not {\"method\",\"url\",\"headers\":[[name,value]…],\"client_ip\"}",
+        "the request is not {\"method\",\"url\",\"headers\":[[name,value]…],\"client_ip\",\"body\"}",
     )?;
     // Offline there is no chance in it: the same request is told the same way twice.
     let entropy: Entropy = [7; 40];
-    let explanation = explain(policy, record.as_ref(), &request, now, &entropy);
+    let secrets = args.secrets.iter().cloned().collect();
+    let gate = Gate::new(policy.clone(), Trust::Assumed, secrets);
+    let explanation = match explain(policy, record.as_ref(), &request, now, &entropy) {
+        Explained::Told(told) => *told,
+        Explained::Signed(webhook) => signed(&gate, *webhook, now),
+    };
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
@@ -69,6 +90,31 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode> {
     }
     let passes = explanation.code.is_none();
     Ok(if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A webhook, with the secrets that were given.
+fn signed(gate: &Gate, webhook: Signed, now: UnixMillis) -> Explanation {
+    let source = webhook.source().and_then(|source| gate.policy.source_named(&source.name));
+    let Some(source) = source else { return webhook.untold("it has no source") };
+    let needed = source.secrets.iter().flat_map(Template::secrets);
+    let unknown: Vec<&str> = needed.filter(|name| !gate.secrets.contains_key(*name)).collect();
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        return webhook.untold(&format!("its secret is not known here: --secret {unknown}=…"));
+    }
+    let scheme = source.scheme.scheme();
+    let keys = match gate.keys_of(source) {
+        Ok(keys) => keys,
+        Err(error) => return webhook.unavailable(&error.to_string()),
+    };
+    let limit = usize::try_from(source.body_limit).unwrap_or(usize::MAX);
+    let found = verify(&scheme, &keys, &webhook.request(), limit, now, &Ring);
+    webhook.told(&found)
+}
+
+fn named_secret(text: &str) -> Result<(String, Secret), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("is not NAME=VALUE")?;
+    Ok((name.to_owned(), Secret::new(value)))
 }
 
 /// The explanation as people read it.

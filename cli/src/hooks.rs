@@ -26,6 +26,7 @@ use tollgate_core::webhook::{BODY_LIMIT, Description, Scheme};
 use crate::client::member;
 use crate::clock;
 use crate::table::text;
+pub(crate) use crypto::Ring;
 
 /// Verify, sign and send webhooks of any provider; list, replay and forward those of a gate.
 ///
@@ -41,7 +42,9 @@ enum HooksCommand {
     Verify(verify::VerifyArgs),
     Sign(sign::SignArgs),
     Send(send::SendArgs),
+    Sources(source::SourcesArgs),
     Events(source::EventsArgs),
+    Refusals(source::RefusalsArgs),
     Replay(source::ReplayArgs),
     Listen(listen::ListenArgs),
     Endpoints(endpoints::EndpointsArgs),
@@ -52,7 +55,9 @@ pub(crate) fn run(args: &HooksArgs) -> Result<ExitCode> {
         HooksCommand::Verify(args) => args.run(),
         HooksCommand::Sign(args) => args.run(),
         HooksCommand::Send(args) => args.run(),
+        HooksCommand::Sources(args) => args.run(),
         HooksCommand::Events(args) => args.run(),
+        HooksCommand::Refusals(args) => args.run(),
         HooksCommand::Replay(args) => args.run(),
         HooksCommand::Listen(args) => args.run(),
         HooksCommand::Endpoints(args) => args.run(),

@@ -1,8 +1,9 @@
-// The console: signing in, setting up a second factor, and the session. Secrets are in this page's
-// memory and nowhere else, and no longer than they are needed; the session's own is in a cookie that
-// no script can read.
+// The console: signing in, setting up a second factor, and the session; its rooms are in files of their
+// own. Secrets are in this page's memory and nowhere else, and no longer than they are needed; the
+// session's own is in a cookie that no script can read.
 import { byId, element } from "../dom.js";
 import { call, problemOf } from "./call.js";
+import { closeWebhooks, openWebhooks } from "./webhooks.js";
 
 /** The parts of the page of which one is shown at a time, and what the page is called then. */
 const VIEWS = {
@@ -226,10 +227,12 @@ function signedIn(session) {
   };
   clearTimeout(endTimer);
   tick();
+  openWebhooks(session);
 }
 
 function ended(notice) {
   clearTimeout(endTimer);
+  closeWebhooks();
   byId("who").replaceChildren();
   show("sign-in", notice);
 }

@@ -4,7 +4,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use tollgate_core::webhook::{Crypto, Message, hex, unhex};
 
 /// HMAC as the gate makes it, and Ed25519 by `ring`.
-pub(super) struct Ring;
+pub(crate) struct Ring;
 
 impl Crypto for Ring {
     fn ed25519_fits(&self, key: &[u8], message: &Message<'_>, signature: &[u8]) -> bool {

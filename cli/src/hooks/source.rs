@@ -1,4 +1,5 @@
-//! `tollgate hooks events` and `hooks replay`: what came in for a source, and delivering it again.
+//! `tollgate hooks sources`, `events`, `refusals` and `replay`: what came in for a source, what it
+//! refused, and delivering events again.
 
 use core::fmt::Write;
 use std::process::ExitCode;
@@ -13,6 +14,11 @@ use crate::table;
 /// The columns of a list.
 const COLUMNS: [&str; 6] =
     ["id", "received_at", "state", "attempts", "next_attempt_at", "provider_id"];
+
+/// The columns of a list of sources.
+const SOURCE_COLUMNS: [&str; 6] = ["name", "tenant", "scheme", "path", "delivery", "upstream"];
+/// The columns of a list of refusals.
+const REFUSAL_COLUMNS: [&str; 6] = ["at", "step", "code", "detail", "request_id", "others"];
 
 /// List the events that came in for a source, the newest first, or show one.
 ///
@@ -36,6 +42,32 @@ pub(super) struct EventsArgs {
     /// That came then or later, such as 2030-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// At most so many; all of them if left out.
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+/// List the sources of webhooks.
+#[derive(Args, Clone, Debug)]
+pub(super) struct SourcesArgs {
+    #[command(flatten)]
+    gate: GateArgs,
+    /// Print the gate's answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// List the webhooks that a source refused lately, the newest first, and the step at which each
+/// failed.
+#[derive(Args, Clone, Debug)]
+pub(super) struct RefusalsArgs {
+    #[command(flatten)]
+    gate: GateArgs,
+    /// Print the gate's answer as JSON.
+    #[arg(long)]
+    json: bool,
+    /// The source, as the policy names it.
+    source: String,
     /// At most so many; all of them if left out.
     #[arg(long)]
     limit: Option<usize>,
@@ -65,6 +97,21 @@ pub(super) struct ReplayArgs {
     dry_run: bool,
 }
 
+impl SourcesArgs {
+    pub(super) fn run(&self) -> Result<ExitCode> {
+        let answer = self.gate.client()?.list("hooks", &[], "sources", None)?;
+        answer.tell(self.json, |body| listed(body, "sources", &SOURCE_COLUMNS))
+    }
+}
+
+impl RefusalsArgs {
+    pub(super) fn run(&self) -> Result<ExitCode> {
+        let client = self.gate.client()?;
+        let answer = client.list(&path(&self.source, "refusals"), &[], "refusals", self.limit)?;
+        answer.tell(self.json, |body| listed(body, "refusals", &REFUSAL_COLUMNS))
+    }
+}
+
 impl EventsArgs {
     pub(super) fn run(&self) -> Result<ExitCode> {
         let client = self.gate.client()?;
@@ -74,8 +121,7 @@ impl EventsArgs {
         }
         let query = [("state", self.state.as_deref()), ("since", self.since.as_deref())];
         let answer = client.list(&path(&self.source, "events"), &query, "events", self.limit)?;
-        let events = member(&answer.body, "events").as_array().map_or(&[][..], Vec::as_slice);
-        answer.tell(self.json, |_| listed(events))
+        answer.tell(self.json, |body| listed(body, "events", &COLUMNS))
     }
 }
 
@@ -102,11 +148,11 @@ pub(super) fn one(source: &str, id: &str) -> String {
     [&path(source, "events/"), encoded(id).as_str()].concat()
 }
 
-fn listed(events: &[Value]) -> String {
-    if events.is_empty() {
-        return "no events\n".to_owned();
+fn listed(body: &Value, what: &str, columns: &[&str]) -> String {
+    match member(body, what).as_array().map(Vec::as_slice) {
+        None | Some([]) => format!("no {what}\n"),
+        Some(rows) => table::columns(columns, rows),
     }
-    table::columns(&COLUMNS, events)
 }
 
 /// One event: its fields, its headers, and its body as it came.

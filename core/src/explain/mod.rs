@@ -5,9 +5,12 @@
 //! request charged before, and no secret known. What would be injected is shown as
 //! `${secret:NAME}`.
 
+mod webhook;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::address::ClientIpSource;
@@ -24,6 +27,7 @@ use crate::road::{
 };
 use crate::text::Secret;
 use crate::time::UnixMillis;
+pub use webhook::{Explained, Signed};
 
 /// What a leased limit would give ahead would be told as used: it is one request that is explained.
 const NONE_AHEAD: u32 = 0;
@@ -44,6 +48,50 @@ pub struct Request {
     /// The caller's address, as the gate would read it.
     #[serde(default)]
     pub client_ip: Option<String>,
+    /// Its body, byte by byte as it would be sent: a webhook's signature is over it. Nothing else
+    /// looks at it.
+    #[serde(default)]
+    pub body: Option<Body>,
+}
+
+/// A body, written down: a text, or `{"base64": "…"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Body {
+    /// As it is.
+    Text(String),
+    /// What is no text, or what is not to be touched on its way.
+    Encoded(Encoded),
+}
+
+/// Bytes, as base64 with padding.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encoded {
+    /// The bytes.
+    #[serde(deserialize_with = "bytes")]
+    pub base64: Vec<u8>,
+}
+
+impl Body {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Encoded(encoded) => &encoded.base64,
+        }
+    }
+}
+
+impl Encoded {
+    /// Reads them; None for what is no base64.
+    pub fn read(text: &str) -> Option<Self> {
+        BASE64.decode(text.as_bytes()).ok().map(|base64| Self { base64 })
+    }
+}
+
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(from)?;
+    Encoded::read(&text).map(|it| it.base64).ok_or_else(|| de::Error::custom("is no base64"))
 }
 
 fn few_headers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
@@ -59,8 +107,8 @@ fn few_headers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// `preflight`, `refuse`, `forward`, `answer` (a canned answer of the policy), `gate` (it is
-    /// for the gate itself) or `webhook` (it is for a source, whose signature is over a body that is
-    /// not here: `tollgate hooks verify` looks at that).
+    /// for the gate itself) or `webhook` (it is for a source, and goes to its backend, unless its
+    /// signature was not looked at: the step says so).
     pub outcome: &'static str,
     /// The status, where the gate answers.
     pub status: Option<u16>,
@@ -86,14 +134,15 @@ pub struct Upstream {
 }
 
 /// Explains `request` under `policy`. `record`: the key that makes it; a credential in the
-/// request's headers must then be that key's, and may be left out.
+/// request's headers must then be that key's, and may be left out. Of a webhook the signature
+/// remains, for which the caller may have the secrets.
 pub fn explain(
     mut policy: Policy,
     record: Option<&KeyRecord>,
     request: &Request,
     now: UnixMillis,
     entropy: &Entropy,
-) -> Explanation {
+) -> Explained {
     // The request is judged as one that reached this gate, from the address that is given.
     if let Ok(url) = RequestUrl::split(&request.url)
         && policy.host(&url.authority) != HostKind::Admin
@@ -114,14 +163,17 @@ pub fn explain(
                 let supplied = supply(&ask, record, now);
                 outcome = resume(*paused, &mut isolate, &head, &supplied, now);
             }
-            Outcome::Answer(answer) => return answered(*answer),
-            Outcome::Gate(_) => return ended("gate", Vec::new()),
-            Outcome::Source(webhook) => return ended("webhook", webhook.into_notes()),
+            Outcome::Answer(answer) => return told_of(answered(*answer)),
+            Outcome::Gate(_) => return told_of(ended("gate", Vec::new())),
+            Outcome::Source(webhook) => {
+                let body = request.body.as_ref().map(Body::bytes);
+                return Explained::of(&gate, *webhook, &head, body, now);
+            }
             Outcome::Forward(forward) => {
                 let sent = forward.request(&head);
                 let url = forward.shown_url().to_owned();
                 let (headers, steps) = forward.explain();
-                return Explanation {
+                return told_of(Explanation {
                     outcome: "forward",
                     status: None,
                     code: None,
@@ -139,10 +191,14 @@ pub fn explain(
                         ),
                     }),
                     steps,
-                };
+                });
             }
         }
     }
+}
+
+fn told_of(explanation: Explanation) -> Explained {
+    Explained::Told(Box::new(explanation))
 }
 
 fn answered(answer: Answer) -> Explanation {
@@ -322,7 +378,8 @@ impl Head for Written<'_> {
     }
 
     fn has_body(&self) -> bool {
-        self.header("transfer-encoding").is_some()
+        let given = self.request.body.as_ref().is_some_and(|body| !body.bytes().is_empty());
+        given || self.header("transfer-encoding").is_some()
     }
 }
 

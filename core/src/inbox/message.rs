@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{EventId, Received};
+use super::refusal::{Refusal, RefusalPage};
 use super::turn::{State, Turn};
 use crate::time::{Millis, UnixMillis};
 
@@ -64,6 +65,15 @@ pub enum InboxRequest {
     },
     /// Deliver these again.
     Replay(Replay),
+    /// Keep this refusal.
+    Refused(Refusal),
+    /// A page of refusals, the latest first.
+    Refusals {
+        /// How many at most.
+        limit: u32,
+        /// Only those before this one.
+        before: Option<u64>,
+    },
 }
 
 /// Which events to list.
@@ -116,6 +126,8 @@ pub enum InboxReply {
     Page(EventPage),
     /// One event, and its body in base64.
     Event(Box<EventView>, String),
+    /// Some refusals.
+    Refusals(RefusalPage),
     /// There is no such event.
     Unknown,
     /// So many are delivered again, or would be. `more`: ask again, there are others.

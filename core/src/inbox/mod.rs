@@ -13,6 +13,7 @@
 mod event;
 mod message;
 mod pace;
+mod refusal;
 mod turn;
 
 pub use event::{EventId, Received, shard_of};
@@ -20,6 +21,7 @@ pub use message::{
     EventPage, EventQuery, EventView, InboxReply, InboxRequest, Replay, Take, Taken, WhichState,
 };
 pub use pace::Pace;
+pub use refusal::{KEPT_REFUSALS, Noted, REFUSALS_KEPT, Refusal, RefusalPage};
 pub use turn::{KEPT_ATTEMPTS, State, Turn, shortage};
 
 #[cfg(test)]

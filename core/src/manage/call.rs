@@ -59,6 +59,10 @@ pub enum Call {
     CreateEndpoint,
     /// Something with one endpoint.
     Endpoint(String, EndpointAct),
+    /// Lists sources.
+    ListSources,
+    /// Lists the webhooks that a source refused.
+    ListRefusals(String),
     /// Lists the events of a source.
     ListEvents(String),
     /// Shows one of them.
@@ -211,6 +215,7 @@ pub const CALLS: &[CallRow] = &[
     reads("GET", "audit/key", AUDIT, |_| Some(Call::AuditKey)),
     reads("GET", "usage", USAGE, |_| Some(Call::Usage)),
     reads("GET", "anomalies", USAGE, |_| Some(Call::Anomalies)),
+    reads("GET", "hooks", HOOKS, |_| Some(Call::ListSources)),
     reads("GET", "hooks/endpoints", HOOKS, |_| Some(Call::ListEndpoints)),
     writes("POST", "hooks/endpoints", WRITE_HOOKS, |_| Some(Call::CreateEndpoint)),
     reads("GET", "hooks/endpoints/{id}", HOOKS, |id| endpoint(id, EndpointAct::Show)),
@@ -225,6 +230,9 @@ pub const CALLS: &[CallRow] = &[
     }),
     writes("POST", "hooks/endpoints/{id}/replay", WRITE_HOOKS, |id| {
         endpoint(id, EndpointAct::Replay)
+    }),
+    of_events("GET", "hooks/{source}/refusals", |source, _| {
+        Some(Call::ListRefusals(source.to_owned()))
     }),
     of_events("GET", "hooks/{source}/events", |source, _| {
         Some(Call::ListEvents(source.to_owned()))
@@ -417,7 +425,7 @@ mod tests {
                 Code::MethodNotAllowed,
                 Some("DELETE, GET, HEAD, POST"),
             ),
-            ("GET", "/_tollgate/v1/hooks", Code::NotFound, None),
+            ("POST", "/_tollgate/v1/hooks", Code::MethodNotAllowed, Some("GET, HEAD")),
             ("GET", "/_tollgate/v1/hooks/shop", Code::NotFound, None),
             ("GET", "/_tollgate/v1/hooks/shop/events/short", Code::NotFound, None),
             ("GET", "/_tollgate/v1/hooks//events", Code::NotFound, None),

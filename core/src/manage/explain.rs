@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::field::{Errors, Field, Object};
-use crate::explain::{MAX_HEADERS, Request};
+use crate::explain::{Body, Encoded, MAX_HEADERS, Request};
 use crate::header::name;
 use crate::key::{Key, KeyId, Presented, Token};
 use crate::problem::Problem;
@@ -54,13 +54,25 @@ impl ExplainAsk {
 /// The request, field by field: what does not fit is told by its place, never by its text, which
 /// may hold a credential.
 fn request(field: &Field<'_>) -> Option<Request> {
-    let object = field.object(&["method", "url", "headers", "client_ip"], &[])?;
+    let object = field.object(&["method", "url", "headers", "client_ip", "body"], &[])?;
     let text = |name| object.field(name).required().text().map(str::to_owned);
     let (method, url) = (text("method"), text("url"));
     let headers = object.field("headers").items(MAX_HEADERS);
     let headers = headers.map(|headers| headers.iter().filter_map(header).collect());
     let client_ip = object.field("client_ip").text().map(str::to_owned);
-    Some(Request { method: method?, url: url?, headers: headers.unwrap_or_default(), client_ip })
+    let body = object.field("body");
+    let body = if body.is_given() { written(&body) } else { None };
+    let headers = headers.unwrap_or_default();
+    Some(Request { method: method?, url: url?, headers, client_ip, body })
+}
+
+/// A body: a text, or `{"base64": "…"}`.
+fn written(field: &Field<'_>) -> Option<Body> {
+    if let Some(Value::String(text)) = field.value() {
+        return Some(Body::Text(text.clone()));
+    }
+    let encoded = field.object(&["base64"], &[])?.field("base64").required();
+    encoded.read(|text| Encoded::read(text).ok_or("is no base64")).map(Body::Encoded)
 }
 
 /// One header: its name and its value.

@@ -1,4 +1,4 @@
-//! `hooks/{source}/events`: what came in, and having it delivered again.
+//! `hooks`: sources, what came to them, what they refused, and having events delivered again.
 
 use serde_json::{Map, Value, json};
 
@@ -6,9 +6,10 @@ use super::caller::Caller;
 use super::field::{Errors, Object};
 use super::list::{DEFAULT_PAGE, instant, page_size};
 use crate::delivery::Attempt;
-use crate::inbox::{EventId, EventQuery, EventView, Replay, State, WhichState};
-use crate::policy::{Policy, Source};
+use crate::inbox::{EventId, EventQuery, EventView, Refusal, Replay, State, WhichState};
+use crate::policy::{Delivery, Policy, Source};
 use crate::problem::{Code, Problem};
+use crate::time::UnixMillis;
 
 /// The most events that are named in one replay.
 const MAX_IDS: usize = 100;
@@ -24,11 +25,88 @@ pub fn visible_source<'p>(
     name: &str,
 ) -> Result<&'p Source, Box<Problem>> {
     let source = policy.source_named(name);
-    let visible = |source: &&Source| match caller.tenant() {
+    source.filter(|source| sees(caller, source)).ok_or_else(|| Box::new(Code::NotFound.into()))
+}
+
+fn sees(caller: &Caller, source: &Source) -> bool {
+    match caller.tenant() {
         None => true,
         Some(own) => source.tenant.as_deref() == Some(own),
-    };
-    source.filter(visible).ok_or_else(|| Box::new(Code::NotFound.into()))
+    }
+}
+
+/// A page of the sources that this caller may see, by name, and where to go on.
+///
+/// # Errors
+/// `invalid_field` with everything that is wrong with the query.
+pub fn listed_sources<'p>(
+    policy: &'p Policy,
+    caller: &Caller,
+    pairs: &Map<String, Value>,
+) -> Result<(Vec<&'p Source>, Option<&'p str>), Box<Problem>> {
+    let errors = Errors::default();
+    let query = Object::query(pairs, &["limit", "cursor"], &errors);
+    let limit = query.field("limit").read(page_size).unwrap_or(DEFAULT_PAGE);
+    let after = query.field("cursor").text().map(str::to_owned);
+    let limit = errors.settle(Some(usize::try_from(limit).unwrap_or(usize::MAX)))?;
+    let mut sources: Vec<&Source> =
+        policy.sources.iter().filter(|source| sees(caller, source)).collect();
+    sources.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    sources.retain(|source| after.as_ref().is_none_or(|after| source.name > *after));
+    let more = sources.len() > limit;
+    sources.truncate(limit);
+    let next = sources.last().filter(|_| more).map(|source| source.name.as_str());
+    Ok((sources, next))
+}
+
+/// A source, as JSON. Its secrets are named in the policy alone.
+pub fn source_resource(policy: &Policy, source: &Source) -> Value {
+    let upstream = policy.upstreams.get(source.upstream);
+    json!({
+        "name": source.name,
+        "tenant": source.tenant,
+        "path": source.path,
+        "scheme": source.scheme.scheme().name,
+        "delivery": match source.delivery {
+            Delivery::Queue(_) => "queue",
+            Delivery::Forward => "forward",
+        },
+        "upstream": upstream.map(|upstream| upstream.name.as_str()),
+        "shadow_until": source.shadow_until.map(UnixMillis::to_rfc3339),
+    })
+}
+
+/// Reads the query of `GET hooks/{source}/refusals`: how many at most, and those before which.
+///
+/// # Errors
+/// `invalid_field` with everything that is wrong.
+pub fn refusal_query(pairs: &Map<String, Value>) -> Result<(u32, Option<u64>), Box<Problem>> {
+    let errors = Errors::default();
+    let query = Object::query(pairs, &["limit", "cursor"], &errors);
+    let limit = query.field("limit").read(page_size).unwrap_or(DEFAULT_PAGE);
+    let before = query.field("cursor").read(|text| match digits(text) {
+        Some(number) => Ok(number),
+        None => Err("is not a nextCursor of this list"),
+    });
+    errors.settle(Some((u32::try_from(limit).unwrap_or(u32::MAX), before)))
+}
+
+fn digits(text: &str) -> Option<u64> {
+    let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| all)
+}
+
+/// A refusal in a list, as JSON.
+pub fn refusal_resource(refusal: &Refusal) -> Value {
+    json!({
+        "at": refusal.at.to_rfc3339(),
+        "request_id": refusal.request_id,
+        "step": refusal.step,
+        "code": refusal.code,
+        "detail": refusal.detail,
+        "shadow": refusal.shadow,
+        "others": refusal.others,
+    })
 }
 
 /// Reads the query of `GET hooks/{source}/events`.

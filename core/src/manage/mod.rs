@@ -53,7 +53,10 @@ pub use endpoint::{
 };
 pub use explain::{AskedKey, ExplainAsk};
 pub use field::{object_of, query_pairs};
-pub use hook::{event_query, event_resource, event_whole, merged, read_replay, visible_source};
+pub use hook::{
+    event_query, event_resource, event_whole, listed_sources, merged, read_replay, refusal_query,
+    refusal_resource, source_resource, visible_source,
+};
 pub use job::{RevokeMany, is_job_id, job_id, job_query, job_resource};
 pub use leak::{
     Finding, KEY_IDENTIFIER, KEY_SIGNATURE, LEAK_INTAKE, MAX_REPORT, ScannerKeys, Signer, Suspect,

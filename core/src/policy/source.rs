@@ -5,6 +5,7 @@ use core::ops::RangeInclusive;
 
 use crate::address::{Cidr, Cidrs};
 use crate::delivery::{DEAD_KEPT, MAX_SPEED, Schedule};
+use crate::request::RequestUrl;
 use crate::time::{Millis, UnixMillis};
 use crate::webhook::table::{self, DESCRIBED, TABLE};
 use crate::webhook::{self, BODY_LIMIT, Description, MAX_SECRETS};
@@ -149,6 +150,14 @@ impl Source {
     /// The names of the secrets that it needs, without its upstream's.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().chain(&self.sign).flat_map(Template::secrets)
+    }
+
+    /// The URL that the provider was given, with the query of a request: what URL schemes sign.
+    pub fn url_of(&self, asked: &RequestUrl) -> String {
+        match &asked.query {
+            Some(query) => format!("{}?{query}", self.url),
+            None => self.url.clone(),
+        }
     }
 
     /// True while a refused signature is only logged.

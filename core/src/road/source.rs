@@ -20,7 +20,7 @@ use crate::text::Secret;
 use crate::time::{Millis, UnixMillis};
 use crate::usage::Sample;
 use crate::webhook::uniform::{self, Signers};
-use crate::webhook::{KeyError, Keys, ORIGINAL, Portable};
+use crate::webhook::{Failure, KeyError, Keys, ORIGINAL, Portable};
 
 /// A well-formed request for a source, whose declared length is within the source's cap.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ pub struct ForSource {
 pub struct Outcome {
     /// In one word.
     pub webhook: Option<&'static str>,
-    /// The step at which its signature failed.
-    pub failed: Option<&'static str>,
+    /// Why its signature was refused, if it was.
+    pub failed: Option<Failure>,
     /// What shadow mode let pass.
     pub would_refuse: Option<Code>,
     /// The time that the upstream took.
@@ -124,7 +124,7 @@ impl ForSource {
         let source = self.walk.gate.policy.sources.get(self.source);
         line.tenant = source.and_then(|source| source.tenant.clone());
         line.webhook = outcome.webhook;
-        line.failed = outcome.failed;
+        line.failed = outcome.failed.as_ref().map(Failure::step);
         line.would_refuse.extend(outcome.would_refuse);
         line.upstream_ms = outcome.upstream.map(Millis::as_millis);
         line

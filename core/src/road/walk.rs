@@ -27,6 +27,10 @@ pub enum Step {
     Framing,
     /// 4
     Route,
+    /// Of a webhook, which leaves the road there: its method and its sender's address.
+    Sender,
+    /// Of a webhook: its signature and its time.
+    Signature,
     /// 5
     Origin,
     /// 6
@@ -46,7 +50,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Every step in road order.
+    /// Every step of the road in its order; not those of webhooks, which are off it.
     pub const ALL: [Self; 12] = [
         Self::RequestId,
         Self::Transport,

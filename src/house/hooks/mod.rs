@@ -3,8 +3,9 @@
 
 mod body;
 mod forward;
+pub(crate) mod refused;
 pub(crate) mod send;
-mod verify;
+pub(crate) mod verify;
 
 use std::rc::Rc;
 
@@ -87,6 +88,9 @@ pub(crate) async fn answer(
         Ok(answer) => answer,
         Err(refused) => hook.refusal(refused),
     };
+    if let Some(failure) = &answer.outcome.failed {
+        hook.note(failure, answer.outcome.would_refuse.is_some()).await;
+    }
     let line = hook.webhook.log(answer.status, answer.code, &answer.outcome, now());
     worker::console_log!("{}", line.to_json());
     write_point(&hook.env, || Point::of(&line).to_json());

@@ -7,8 +7,8 @@ use tollgate_core::problem::Code;
 use tollgate_core::road::Fault;
 use tollgate_core::road::source::Outcome;
 use tollgate_core::webhook::{
-    Covers, Crypto, Done, Failure, Identity, Portable, Reply, Request, Scheme, Task, Verified,
-    prepare, unsigned,
+    Covers, Crypto, Done, Failure, Identity, Keys, Portable, Reply, Request, Scheme, Task,
+    Verified, prepare, unsigned,
 };
 
 use super::{Hook, Refused};
@@ -36,28 +36,15 @@ pub(super) async fn judge(
     scheme: &Scheme<'_>,
     body: &[u8],
 ) -> Result<Judged, Refused> {
-    let url = match &hook.webhook.url().query {
-        Some(query) => format!("{}?{query}", source.url),
-        None => source.url.clone(),
-    };
+    let url = source.url_of(hook.webhook.url());
     let request =
         Request { method: hook.webhook.method(), url: &url, headers: &hook.headers, body };
     if let Some(reply) = unsigned(scheme, &request) {
-        return reply.map(Judged::Reply).map_err(|failure| refused(&failure));
+        return reply.map(Judged::Reply).map_err(refused);
     }
     let keys = hook.gate.keys_of(source).map_err(|_| Refused::from(Code::SourceUnavailable))?;
     let limit = usize::try_from(source.body_limit).unwrap_or(usize::MAX);
-    let verified = match prepare(scheme, &keys, &request, limit) {
-        Ok(pending) => {
-            let mut done = Vec::new();
-            for task in pending.tasks() {
-                done.push(run(task).await);
-            }
-            pending.finish(&done, now())
-        }
-        Err(failure) => Err(failure),
-    };
-    match verified {
+    match verified(scheme, &keys, &request, limit).await {
         Ok(Verified { reply: Some(reply), .. }) => Ok(Judged::Reply(reply)),
         Ok(verified) => Ok(Judged::Event {
             identity: Identity::of(&verified, body, source.strict),
@@ -65,15 +52,30 @@ pub(super) async fn judge(
             outcome: Outcome::default(),
         }),
         Err(failure) if source.in_shadow(now()) && failure.code() != Code::BodyTooLarge => {
-            Ok(let_pass(&failure, body))
+            Ok(let_pass(failure, body))
         }
-        Err(failure) => Err(refused(&failure)),
+        Err(failure) => Err(refused(failure)),
     }
+}
+
+/// Looks at a signature and its time.
+pub(crate) async fn verified(
+    scheme: &Scheme<'_>,
+    keys: &Keys,
+    request: &Request<'_>,
+    limit: usize,
+) -> Result<Verified, Failure> {
+    let pending = prepare(scheme, keys, request, limit)?;
+    let mut done = Vec::new();
+    for task in pending.tasks() {
+        done.push(run(task).await);
+    }
+    pending.finish(&done, now())
 }
 
 /// An event that only shadow mode lets in. What it is known by is its own: a stranger must not be
 /// able to have a genuine event taken for a duplicate.
-fn let_pass(failure: &Failure, body: &[u8]) -> Judged {
+fn let_pass(failure: Failure, body: &[u8]) -> Judged {
     let unknown = Verified {
         id: None,
         id_signed: false,
@@ -84,17 +86,15 @@ fn let_pass(failure: &Failure, body: &[u8]) -> Judged {
     };
     let mut identity = Identity::of(&unknown, body, false);
     identity.name.insert(0, 'u');
-    let outcome = Outcome {
-        failed: Some(failure.step()),
-        would_refuse: Some(failure.code()),
-        ..Outcome::default()
-    };
+    let outcome =
+        Outcome { would_refuse: Some(failure.code()), failed: Some(failure), ..Outcome::default() };
     Judged::Event { identity, provider_id: None, outcome }
 }
 
-fn refused(failure: &Failure) -> Refused {
-    let outcome = Outcome { failed: Some(failure.step()), ..Outcome::default() };
-    Refused { outcome, ..failure.code().into() }
+fn refused(failure: Failure) -> Refused {
+    let code = failure.code();
+    let outcome = Outcome { failed: Some(failure), ..Outcome::default() };
+    Refused { outcome, ..code.into() }
 }
 
 /// Makes a hash. Ed25519 is the platform's alone.

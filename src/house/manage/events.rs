@@ -1,10 +1,10 @@
-//! `/_tollgate/v1/hooks/{source}/…`: events that came in.
+//! `/_tollgate/v1/hooks…`: sources, events that came in, and webhooks that were refused.
 
 use serde_json::{Map, Value, json};
 use tollgate_core::inbox::{EventId, InboxReply, InboxRequest, Replay, WhichState};
 use tollgate_core::manage::{
-    ALL_TENANTS, Caller, event_query, event_resource, event_whole, merged, read_replay,
-    visible_source,
+    ALL_TENANTS, Caller, event_query, event_resource, event_whole, listed_sources, merged,
+    read_replay, refusal_query, refusal_resource, source_resource, visible_source,
 };
 use tollgate_core::policy::Source;
 use tollgate_core::problem::Code;
@@ -13,6 +13,39 @@ use super::Context;
 use super::answer::{Answer, Refused};
 use super::objects::{draft, note};
 use crate::house::hooks::ask;
+use crate::house::hooks::refused::REFUSALS_AT;
+
+/// `GET hooks`
+pub(super) fn sources(
+    context: &Context,
+    caller: &Caller,
+    query: &Map<String, Value>,
+) -> Result<Answer, Refused> {
+    let policy = &context.gate.policy;
+    let (sources, next) = listed_sources(policy, caller, query)?;
+    let sources: Vec<Value> =
+        sources.into_iter().map(|source| source_resource(policy, source)).collect();
+    Ok(Answer::json(200, &json!({ "sources": sources, "nextCursor": next })))
+}
+
+/// `GET hooks/{source}/refusals`
+pub(super) async fn refusals(
+    context: &Context,
+    caller: &Caller,
+    source: &str,
+    query: &Map<String, Value>,
+) -> Result<Answer, Refused> {
+    let source = visible_source(&context.gate.policy, caller, source)?;
+    let (limit, before) = refusal_query(query)?;
+    let asked = InboxRequest::Refusals { limit, before };
+    let reply = ask(&context.env, source, REFUSALS_AT, &asked, None).await?;
+    let InboxReply::Refusals(page) = reply else { return Err(Code::AdmissionUnavailable.into()) };
+    let last = page.refusals.last().filter(|_| page.more);
+    let next = last.map(|(seq, _)| seq.to_string());
+    let refusals: Vec<Value> =
+        page.refusals.iter().map(|(_, refusal)| refusal_resource(refusal)).collect();
+    Ok(Answer::json(200, &json!({ "refusals": refusals, "nextCursor": next })))
+}
 
 /// `GET hooks/{source}/events`
 pub(super) async fn list(

@@ -1,14 +1,15 @@
 //! `POST explain`: the road as a dry run.
 
 use serde_json::{Value, json};
-use tollgate_core::explain;
+use tollgate_core::explain::{self, Explained, Explanation, Signed};
 use tollgate_core::key::KeyRecord;
-use tollgate_core::manage::{AskedKey, Caller, ExplainAsk};
+use tollgate_core::manage::{AskedKey, Caller, ExplainAsk, visible_source};
 use tollgate_core::problem::Code;
 
 use super::Context;
 use super::answer::{Answer, Refused};
 use super::objects::{record_of, visible_record};
+use crate::house::hooks::verify::verified;
 use crate::platform::{now, random};
 
 /// Explains a request of a key that exists for the caller.
@@ -32,8 +33,32 @@ pub(super) async fn explain(
     };
     let entropy = random().ok_or(Code::InternalError)?;
     let policy = context.gate.policy.clone();
-    let told = explain::explain(policy, record.as_ref(), &ask.request, now(), &entropy);
+    let told = match explain::explain(policy, record.as_ref(), &ask.request, now(), &entropy) {
+        Explained::Told(told) => *told,
+        Explained::Signed(webhook) => signed(context, caller, *webhook).await,
+    };
     Ok(Answer::json(200, &json!(told)))
+}
+
+/// A webhook, with the gate's own secrets: for those who see its source, who learn no more than
+/// whoever sends it.
+async fn signed(context: &Context, caller: &Caller, webhook: Signed) -> Explanation {
+    let visible = webhook
+        .source()
+        .map(|source| source.name.clone())
+        .and_then(|name| visible_source(&context.gate.policy, caller, &name).ok());
+    let Some(source) = visible else {
+        return webhook
+            .untold("the source is not yours: its operator can have the signature looked at");
+    };
+    let keys = match context.gate.keys_of(source) {
+        Ok(keys) => keys,
+        Err(error) => return webhook.unavailable(&error.to_string()),
+    };
+    let scheme = source.scheme.scheme();
+    let limit = usize::try_from(source.body_limit).unwrap_or(usize::MAX);
+    let found = verified(&scheme, &keys, &webhook.request(), limit).await;
+    webhook.told(&found)
 }
 
 /// The record of a presented key or token, for its rightful holder alone: in a dry run it is taken

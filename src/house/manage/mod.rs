@@ -292,6 +292,8 @@ async fn answer_call(
         Call::ListEndpoints => endpoints::list(context, caller, &query()?).await,
         Call::CreateEndpoint => endpoints::create(context, caller, body).await,
         Call::Endpoint(id, act) => endpoints::act(context, caller, &id, act, &query()?, body).await,
+        Call::ListSources => events::sources(context, caller, &query()?),
+        Call::ListRefusals(source) => events::refusals(context, caller, &source, &query()?).await,
         Call::ListEvents(source) => events::list(context, caller, &source, &query()?).await,
         Call::ShowEvent(source, id) => events::show(context, caller, &source, &id).await,
         Call::ReplayEvent(source, id) => events::replay_one(context, caller, &source, &id).await,

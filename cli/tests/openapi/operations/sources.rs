@@ -15,6 +15,25 @@ pub(super) fn all() -> Vec<Operation> {
     of_events.push(instant("since", "That arrived then or later."));
     vec![
         Operation {
+            path: "hooks",
+            id: "listSources",
+            summary: "List the sources of webhooks",
+            about: "As the policy has them, by name.",
+            parameters: paging("sources"),
+            answers: vec![Answer::ok("A page of sources.", reference("SourcePage"))],
+            ..hooks()
+        },
+        Operation {
+            path: "hooks/{source}/refusals",
+            id: "listRefusals",
+            summary: "List the webhooks that a source refused",
+            about: "The latest first, and at which step each failed, which its sender is not told. The \
+                last 100 of seven days; of a flood each isolate keeps 20 a minute and counts the rest.",
+            parameters: paging("refusals"),
+            answers: vec![Answer::ok("A page of refusals.", reference("RefusalPage"))],
+            ..hooks()
+        },
+        Operation {
             path: "hooks/{source}/events",
             id: "listEvents",
             summary: "List the events of a source",

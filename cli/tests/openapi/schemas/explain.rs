@@ -35,8 +35,15 @@ fn ask() -> Value {
         ("url", text()),
         ("headers?", or_null(&headers(Some(200)))),
         ("client_ip?", or_null(&text())),
+        ("body?", or_null(&body())),
     ]);
     object(&[("request", request), ("key_id?", nullable("KeyId"))])
+}
+
+/// A body: only webhooks need one.
+fn body() -> Value {
+    let encoded = json!({ "type": "string", "contentEncoding": "base64" });
+    json!({ "oneOf": [{ "type": "string" }, object(&[("base64", encoded)])] })
 }
 
 fn explanation() -> Value {

@@ -12,10 +12,41 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("SourceName", with(name, &json!({ "examples": ["stripe"] }))),
         ("HookEventId", with(id, &json!({ "examples": ["0Vbfu4rRxUBt34a5rnOa"] }))),
+        ("Source", object(&source())),
+        ("SourcePage", page("sources", "Source")),
+        ("Refusal", object(&refusal())),
+        ("RefusalPage", page("refusals", "Refusal")),
         ("HookEvent", object(&event())),
         ("HookEventPage", page("events", "HookEvent")),
         ("HookEventAnswer", object(&[("event", whole())])),
         ("ReplayEvents", replay()),
+    ]
+}
+
+fn source() -> Vec<(&'static str, Value)> {
+    let text = || json!({ "type": "string" });
+    vec![
+        ("name", reference("SourceName")),
+        ("tenant", json!({ "type": ["string", "null"] })),
+        ("path", text()),
+        ("scheme", text()),
+        ("delivery", one_of(&["queue", "forward"])),
+        ("upstream", text()),
+        ("shadow_until", nullable("Time")),
+    ]
+}
+
+fn refusal() -> Vec<(&'static str, Value)> {
+    let text = || json!({ "type": "string" });
+    let steps = ["header", "encoding", "size", "signature", "body", "time"];
+    vec![
+        ("at", reference("Time")),
+        ("request_id", text()),
+        ("step", about(one_of(&steps), "At which it failed.")),
+        ("code", about(reference("ErrorCode"), "What its sender was told.")),
+        ("detail", text()),
+        ("shadow", about(flag(), "Shadow mode let it pass.")),
+        ("others", about(count(), "So many came before it that were only counted.")),
     ]
 }
 

@@ -4,7 +4,7 @@ use super::world::*;
 use crate::problem::Problem;
 use crate::road::source::{ForSource, Outcome as Came, Unsendable};
 use crate::road::{Gate, Outcome};
-use crate::webhook::{Portable, uniform::Signers};
+use crate::webhook::{Failure, Portable, uniform::Signers};
 
 const PATH: &str = "/hooks/shop";
 const BODY: &[u8] = b"{}";
@@ -191,7 +191,7 @@ fn a_refusal_is_a_problem_document_or_bare() {
     assert_eq!(body, "");
     assert!(headers.iter().all(|(name, _)| *name != "Content-Type"));
     let came =
-        Came { webhook: None, failed: Some("signature"), would_refuse: None, upstream: None };
+        Came { webhook: None, failed: Some(Failure::Mismatch), would_refuse: None, upstream: None };
     let now = webhook.arrived_at();
     let line = webhook.log(401, Some(problem.code), &came, now).to_json();
     for part in

@@ -4,6 +4,7 @@
 mod deliver;
 mod flush;
 mod look;
+mod refused;
 mod take;
 
 use core::cell::{Cell, RefCell};
@@ -41,6 +42,9 @@ const SCHEMA: &str = "
         name TEXT PRIMARY KEY, content TEXT NOT NULL, until INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS seen_until ON seen (until);
+    CREATE TABLE IF NOT EXISTS refusal (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, told TEXT NOT NULL
+    );
     CREATE TABLE IF NOT EXISTS notice (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, message TEXT NOT NULL
     );";
@@ -164,6 +168,13 @@ impl Inbox {
             InboxRequest::List(query) => InboxReply::Page(self.list(&query)?),
             InboxRequest::Show { id } => self.show(&id)?,
             InboxRequest::Replay(replay) => self.replay(&replay)?,
+            InboxRequest::Refused(refusal) => {
+                self.keep_refusal(&refusal)?;
+                InboxReply::Done
+            }
+            InboxRequest::Refusals { limit, before } => {
+                InboxReply::Refusals(self.refusals(limit, before)?)
+            }
         };
         self.arm()?;
         Ok(reply)
