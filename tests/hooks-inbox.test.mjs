@@ -212,6 +212,7 @@ test("in shadow what would be refused goes on, logged, and not signed by the gat
   await arrived(backend, 1);
   const [seen] = backend.requests;
   for (const name of ["webhook-id", "webhook_id", "webhook-timestamp", "webhook-signature"]) assert.equal(seen.header(name), undefined, name);
+  assert.equal(seen.header("x-tollgate-webhook-flag"), "unverified");
   const line = await gate.logged((line) => line.request_id === answer.headers["x-request-id"]);
   assert.deepEqual([line.would_refuse, line.failed, line.code], [["signature_missing"], "header", undefined]);
   // A genuine one with the same body is no duplicate of it.

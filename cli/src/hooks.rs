@@ -21,7 +21,7 @@ use serde_json::Value;
 use tollgate_core::text::Secret;
 use tollgate_core::time::UnixMillis;
 use tollgate_core::webhook::table::{DESCRIBED, TABLE, named};
-use tollgate_core::webhook::{BODY_LIMIT, Description, Scheme};
+use tollgate_core::webhook::{Description, FORWARD_LIMIT, Scheme};
 
 use crate::client::member;
 use crate::clock;
@@ -182,10 +182,10 @@ fn read_body(path: &Path) -> Result<Vec<u8>> {
         Box::new(File::open(path).with_context(cannot)?)
     };
     let mut body = Vec::new();
-    let most = u64::try_from(BODY_LIMIT)?.saturating_add(1);
+    let most = u64::try_from(FORWARD_LIMIT)?.saturating_add(1);
     from.by_ref().take(most).read_to_end(&mut body).with_context(cannot)?;
-    if body.len() > BODY_LIMIT {
-        bail!("{} has more than 1 MiB, which no gate takes as a webhook", path.display());
+    if body.len() > FORWARD_LIMIT {
+        bail!("{} has more than 32 MiB, which no gate takes as a webhook", path.display());
     }
     Ok(body)
 }

@@ -159,6 +159,10 @@ fn wrong_usage_is_told_apart_from_a_no() {
             "secret 1 is empty",
         ),
         (
+            &["verify", "--scheme", "svix", "--secret", "whsec_AAAA", "--body", "-"],
+            "secret 1 is nothing but zero bytes",
+        ),
+        (
             &["verify", "--scheme", "svix", "--secret", "hunter2!", "--body", "-"],
             "secret 1 is not base64",
         ),
@@ -189,9 +193,12 @@ fn wrong_usage_is_told_apart_from_a_no() {
         assert!(ran.err.contains(told), "{args:?}: {}", ran.err);
         assert!(!ran.err.contains("hunter2"), "{}", ran.err);
     }
-    let large = vec![b'a'; (1 << 20) + 1];
+    let large = vec![b'a'; (32 << 20) + 1];
     let ran = github(&["--secret", GITHUB_SECRET], &large);
-    assert_eq!((ran.code, ran.err.contains("1 MiB")), (2, true), "{}", ran.err);
+    assert_eq!((ran.code, ran.err.contains("32 MiB")), (2, true), "{}", ran.err);
+    // What `forward` takes is looked at.
+    let ran = github(&["--secret", GITHUB_SECRET], &large[1..]);
+    assert_eq!((ran.code, &ran.json()["reason"]), (1, &json!("signature_mismatch")));
 }
 
 /// RFC 8032 section 7.1, test 1: the seed, and its public key.
@@ -202,7 +209,7 @@ fn secret_for(scheme: &str) -> &'static str {
     match scheme {
         "discord" => SEED,
         "adyen" => "00ff",
-        "rfc9421" | "rfc9421-hmac-sha256" => "AAAA",
+        "rfc9421" | "rfc9421-hmac-sha256" => "AAAB",
         _ => "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     }
 }
@@ -274,7 +281,7 @@ fn sign_prints_the_request() {
     );
     assert_eq!((ran.code, ran.out), (0, expected));
     // Each event is a new one.
-    let fresh = || run(&["sign", "--scheme", "svix", "--secret", "AAAA", "--json"], b"").json();
+    let fresh = || run(&["sign", "--scheme", "svix", "--secret", "AAAB", "--json"], b"").json();
     assert_ne!(fresh()["headers"][2], fresh()["headers"][2]);
     let binary =
         run(&["sign", "--scheme", "github", "--secret", "s", "--body", "-", "--json"], &[255]);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use tollgate_core::webhook::table::{DESCRIBED, TABLE, is_for_sources};
-use tollgate_core::webhook::{Answer, Form, KeyForm, Place, Scheme, Signed, Unit};
+use tollgate_core::webhook::{Answer, Form, KeyForm, KnownBy, Place, Scheme, Signed, Unit};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/webhooks.md");
 const REGENERATE: &str = "UPDATE_DOCS=1 cargo test -p tollgate-cli --test webhooks_doc";
@@ -73,9 +73,6 @@ fn time(scheme: &Scheme<'_>) -> String {
 }
 
 fn id(scheme: &Scheme<'_>) -> String {
-    if scheme.name.starts_with("rfc9421") {
-        return "`nonce`, signed".to_owned();
-    }
     let told = of_forms(scheme, |form| {
         let signed = if form.signs_id() { "signed" } else { "not signed" };
         form.id.map_or(String::new(), |id| format!("{}, {signed}", place(id)))
@@ -108,7 +105,10 @@ fn answers(scheme: &Scheme<'_>) -> String {
         let answer = match challenge.answer {
             Answer::Echo(_) => "its token as plain text".to_owned(),
             Answer::Mac { mac, .. } => format!("its token, and the HMAC of it as `{mac}`"),
-            Answer::Fixed(fixed) if fixed.body.is_empty() => format!("{}", fixed.status),
+            Answer::Fixed(fixed) if fixed.body.is_empty() => {
+                let of_type = fixed.content_type.map(|of_type| format!(" as `{of_type}`, empty"));
+                format!("{}{}", fixed.status, of_type.unwrap_or_default())
+            }
             Answer::Fixed(fixed) => format!("{} `{}`", fixed.status, fixed.body),
         };
         told = format!("{told}; challenge ({behind}): {answer}");
@@ -150,6 +150,7 @@ fn page() -> String {
         .replacen("<!-- answers -->\n", &rest, 1)
         .replacen("<!-- notes -->\n", &notes, 1)
         .replacen("<!-- no signed time -->", &names(|s| !s.signs_time()), 1)
+        .replacen("<!-- by request -->", &names(|s| s.known_by == KnownBy::Request), 1)
         .replacen("<!-- described -->", DESCRIBED, 1)
         .replacen("<!-- notice -->\n", &notice, 1)
 }

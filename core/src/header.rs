@@ -44,6 +44,14 @@ pub mod name {
     pub const X_TOLLGATE_WEBHOOK_FLAG: &str = "X-Tollgate-Webhook-Flag";
 }
 
+/// What `X-Tollgate-Webhook-Flag` can say, as a list.
+pub mod flag {
+    /// The event's id was here before, with another content.
+    pub const ID_REUSED: &str = "id_reused";
+    /// Its signature was refused, and only shadow mode let it pass.
+    pub const UNVERIFIED: &str = "unverified";
+}
+
 /// Fields that end at the next hop (RFC 9110 section 7.6.1 and 11.7): never forwarded, either way.
 pub const HOP_BY_HOP: [&str; 10] = [
     "connection",

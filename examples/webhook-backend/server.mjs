@@ -9,7 +9,7 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import { Webhook } from "standardwebhooks";
 
-/** The most bytes of a body; the gate takes no more than that. */
+/** The most bytes of a body. A source takes no more, unless it has `delivery = "forward"` and a larger `body_limit`. */
 const MAX_BODY = 1024 * 1024;
 /** How many ids are remembered. Put them where your data is, in the same transaction as the work. */
 const MAX_SEEN = 10_000;
@@ -34,7 +34,9 @@ const server = createServer(async (request, response) => {
   seen.add(id);
   if (seen.size > MAX_SEEN) seen.delete(seen.values().next().value);
 
-  // Which provider it is from: a source of the gate's policy, or the gate itself.
+  // Which provider it is from: a source of the gate's policy, or the gate itself. No more than a label: the signature
+  // vouches for the id, the time and the body, and not for the query or any other header, this one included. Where it
+  // matters who sent an event, give each source a `sign` secret of its own, and let the secret tell.
   const source = request.headers["x-tollgate-webhook"] ?? "tollgate";
   console.log(JSON.stringify({ id, source, type: event.type ?? null }));
   answer(204, "");

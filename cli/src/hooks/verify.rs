@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use tollgate_core::time::UnixMillis;
 use tollgate_core::webhook::{
-    BODY_LIMIT, Covers, Failure, Keys, Reply, Request, Verified, unsigned, verify,
+    Covers, FORWARD_LIMIT, Failure, Keys, Reply, Request, Verified, unsigned, verify,
 };
 
 use super::crypto::Ring;
@@ -37,7 +37,7 @@ impl VerifyArgs {
             ensure!(given, "{} signs the public URL: say --url", scheme.name);
             let request =
                 Request { method: &args.method, url, headers: &args.headers, body: &body };
-            let found = verify(scheme, &keys, &request, BODY_LIMIT, args.now(), &Ring);
+            let found = verify(scheme, &keys, &request, FORWARD_LIMIT, args.now(), &Ring);
             // A challenge that its provider does not sign is answered all the same.
             let open = unsigned(scheme, &request).and_then(Result::ok);
             if args.json {
@@ -85,7 +85,7 @@ fn answer(reply: &Reply) -> Value {
 fn covers(verified: &Verified) -> &'static str {
     match verified.covers {
         Covers::Body => "body",
-        Covers::Message(_) => "part",
+        Covers::Part => "part",
     }
 }
 
@@ -101,7 +101,7 @@ fn shown(found: &Result<Verified, Failure>, open: Option<&Reply>) -> String {
             let at = verified.timestamp.map(UnixMillis::to_rfc3339);
             let at = at.as_deref().unwrap_or("not told: it can be sent again at any time");
             lines.push(format!("signed at  {at}"));
-            if matches!(verified.covers, Covers::Message(_)) {
+            if verified.covers == Covers::Part {
                 lines.push("covers     a part of the body only".to_owned());
             }
             verified.reply.as_ref()

@@ -228,7 +228,7 @@ fn shown(verified: &Verified) -> String {
         parts.push(format!("id {id} ({signed})"));
     }
     parts.extend(verified.timestamp.map(|at| format!("signed at {}", at.to_rfc3339())));
-    if matches!(verified.covers, Covers::Message(_)) {
+    if verified.covers == Covers::Part {
         parts.push("it covers a part of the body only".to_owned());
     }
     parts.join(", ")

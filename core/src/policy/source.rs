@@ -8,7 +8,7 @@ use crate::delivery::{DEAD_KEPT, MAX_SPEED, Schedule};
 use crate::request::RequestUrl;
 use crate::time::{Millis, UnixMillis};
 use crate::webhook::table::{self, DESCRIBED, TABLE};
-use crate::webhook::{self, BODY_LIMIT, Description, MAX_SECRETS};
+use crate::webhook::{self, BODY_LIMIT, Description, FORWARD_LIMIT, KnownBy, MAX_SECRETS};
 
 use super::base::UpstreamBase;
 use super::dated::{SOURCE_SHADOW, read_shadow};
@@ -55,8 +55,6 @@ const OF_AN_INBOX: [&str; 4] =
 /// A row of an object's database has at most 2 MB (Cloudflare's limit), and the body is one of
 /// them.
 const MAX_QUEUED: u64 = 1 << 20;
-/// A body is hashed before anything of it is passed on, so it lies in memory whole.
-const MAX_FORWARDED: u64 = 32 << 20;
 /// Deliveries in flight at a time of one object of a source, unless the policy says otherwise.
 const CONCURRENCY: u32 = 64;
 const CONCURRENCY_RANGE: RangeInclusive<u64> = 1..=256;
@@ -237,7 +235,25 @@ pub(super) fn read<'a>(
         }
         drafts.push(draft);
     }
+    one_purpose(&drafts);
     drafts
+}
+
+/// A secret that providers sign with must not be one that the gate signs with, of any source:
+/// whoever sees what the gate sends to a backend could send it back, and it would be genuine.
+fn one_purpose(drafts: &[SourceDraft<'_>]) {
+    let read = || drafts.iter().filter_map(|draft| draft.whole.as_ref());
+    let theirs = read().flat_map(|source| &source.secrets).flat_map(Template::secrets);
+    let theirs: Vec<&str> = theirs.collect();
+    for draft in drafts {
+        let sign = draft.whole.iter().flat_map(|source| &source.sign);
+        let both = sign.flat_map(Template::secrets).find(|name| theirs.contains(name));
+        if let Some(name) = both {
+            let message = format!("`{name}` is among the `secrets` of a source");
+            let help = "the gate signs with a secret of its own, which no provider knows";
+            draft.table.field("sign").wrong(Wrong::help(message, help));
+        }
+    }
 }
 
 impl<'a> SourceDraft<'a> {
@@ -273,10 +289,16 @@ impl<'a> SourceDraft<'a> {
             rewrite.parsed(|text| path::check_literal(text).map(|()| text.to_owned()));
         let sign = read_sign(&table.field("sign"));
         let strict = table.field("dedupe").choice(&[("normal", false), ("strict", true)]);
+        let uncounted = scheme.as_ref().map(|scheme| scheme.scheme().known_by);
+        if strict == Some(true) && uncounted == Some(KnownBy::Request) {
+            let message = "is for schemes whose events differ: here two that are not the same have \
+                           the same bytes";
+            table.field("dedupe").wrong(Wrong::new(message));
+        }
         let shadow = table.field("shadow");
         let shadow = read_shadow(&shadow, &SOURCE_SHADOW, &[("signatures", None)], now);
         let queued = !matches!(delivery, Some(Delivery::Forward));
-        let most = if queued { MAX_QUEUED } else { MAX_FORWARDED };
+        let most = if queued { MAX_QUEUED } else { FORWARD_LIMIT as u64 };
         let body_limit = table.field("body_limit").size(most);
         let shards = table.field("shards").integer(&(1..=u64::from(MAX_SHARDS)));
         let whole = || {

@@ -74,6 +74,12 @@ impl Template {
         Err(Wrong::help(message, "name a Worker secret: ${secret:NAME}"))
     }
 
+    /// A template for tests elsewhere.
+    #[cfg(test)]
+    pub(crate) fn of_secret(text: &str) -> Option<Self> {
+        Self::parse_secret(text).ok()
+    }
+
     /// The names of the secrets in it, in their order; one that is used twice comes twice.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {

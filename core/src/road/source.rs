@@ -11,16 +11,16 @@ use super::gate::{Gate, Injected};
 use super::log::LogLine;
 use super::walk::{Note, Step, Walk};
 use crate::forward::{Keep, Trace, clean_query, encode_query_value, request_edits};
-use crate::header::{name, same_name};
+use crate::header::{flag, name, same_name};
 use crate::inbox::Received;
-use crate::policy::{Credential, Platform, Source};
+use crate::policy::{Credential, Platform, Source, Template};
 use crate::problem::{Code, Problem};
 use crate::request::{Head, RequestUrl};
 use crate::text::Secret;
 use crate::time::{Millis, UnixMillis};
 use crate::usage::Sample;
 use crate::webhook::uniform::{self, Signers};
-use crate::webhook::{Failure, KeyError, Keys, ORIGINAL, Portable};
+use crate::webhook::{Failure, KeyError, Keys, ORIGINAL, Portable, SHORT_KEY};
 
 /// A well-formed request for a source, whose declared length is within the source's cap.
 #[derive(Debug)]
@@ -43,8 +43,6 @@ pub struct Outcome {
     pub upstream: Option<Millis>,
 }
 
-/// The flag of an event whose id was here before with another content.
-const ID_REUSED: &str = "id_reused";
 /// Headers that are the message's own, or that promise what the gate does not read: set anew, or by
 /// the platform.
 const OF_THE_MESSAGE: [&str; 4] = ["accept-encoding", "content-length", "expect", "host"];
@@ -240,11 +238,21 @@ impl Gate {
     /// # Errors
     /// [`KeyError`] when a secret is missing, empty, or not in the form of the scheme.
     pub fn keys_of(&self, source: &Source) -> Result<Keys, KeyError> {
-        let scheme = source.scheme.scheme();
-        let filled =
-            source.secrets.iter().map(|secret| secret.fill(&|name| self.secrets.get(name)));
-        let filled: Option<Vec<Secret>> = filled.collect();
-        Keys::read(&scheme, &filled.ok_or(KeyError::None)?)
+        Keys::read(&source.scheme.scheme(), &self.filled(&source.secrets)?)
+    }
+
+    /// Templates with their secrets in their places. One of which a secret is empty is empty,
+    /// whatever stands around it: that is in the policy, where many can read it.
+    fn filled(&self, templates: &[Template]) -> Result<Vec<Secret>, KeyError> {
+        let look = |name: &str| self.secrets.get(name);
+        let fill = |(at, template): (usize, &Template)| {
+            let blank = |secret: &Secret| secret.expose().trim().is_empty();
+            if template.secrets().filter_map(look).any(blank) {
+                return Err(KeyError::Empty(at));
+            }
+            template.fill(&look).ok_or(KeyError::None)
+        };
+        (1..).zip(templates).map(fill).collect()
     }
 
     /// What the gate signs with for the source's backend; None for a source that is not signed for.
@@ -255,9 +263,8 @@ impl Gate {
         if source.sign.is_empty() {
             return Ok(None);
         }
-        let filled = source.sign.iter().map(|secret| secret.fill(&|name| self.secrets.get(name)));
-        let filled: Option<Vec<Secret>> = filled.collect();
-        Signers::read(&filled.ok_or(Unsendable)?).map(Some).map_err(|_| Unsendable)
+        let filled = self.filled(&source.sign).map_err(|_| Unsendable)?;
+        Signers::read(&filled).map(Some).map_err(|_| Unsendable)
     }
 
     /// What one attempt sends to the source's upstream. `id`: the event's own, the same in each
@@ -278,8 +285,13 @@ impl Gate {
         let injected = prepared.injected.as_ref().ok_or(Unsendable)?;
         let mut headers = received.headers.clone();
         headers.push(("accept-encoding".to_owned(), "identity".to_owned()));
-        if received.id_reused {
-            headers.push((name::X_TOLLGATE_WEBHOOK_FLAG.to_owned(), ID_REUSED.to_owned()));
+        // A source without `sign` has no other way to tell what only shadow mode let pass.
+        let flags =
+            [(received.id_reused, flag::ID_REUSED), (received.unverified, flag::UNVERIFIED)];
+        let flags: Vec<&str> =
+            flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect();
+        if !flags.is_empty() {
+            headers.push((name::X_TOLLGATE_WEBHOOK_FLAG.to_owned(), flags.join(", ")));
         }
         let signers = self.signers_of(source)?.filter(|_| !received.unverified);
         if let Some(signers) = signers {
@@ -353,5 +365,20 @@ impl Gate {
             }
         }
         reasons
+    }
+
+    /// Every key of a source that works and could be guessed: what `ready` warns operators of.
+    pub fn short_keys(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for source in &self.policy.sources {
+            let Ok(keys) = self.keys_of(source) else { continue };
+            for at in keys.short(&source.scheme.scheme()) {
+                let name = &source.name;
+                warnings.push(format!(
+                    "source {name}: secret {at} is a key of fewer than {SHORT_KEY} bytes"
+                ));
+            }
+        }
+        warnings
     }
 }

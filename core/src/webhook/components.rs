@@ -76,10 +76,6 @@ fn candidate<'r>(
         Some(Bare::Integer(seconds)) => Some(UnixMillis::from_secs(seconds)),
         Some(_) => return Err(Failure::malformed(Part::Timestamp, "has an `expires` of no form")),
     };
-    let nonce = match parameter("nonce") {
-        Some(Bare::Text(nonce)) => Some(nonce.to_owned()),
-        _ => None,
-    };
     let mut names: Vec<&str> = Vec::new();
     for name in &list.names {
         let name = name.ok_or_else(|| broken("covers a component with parameters"))?;
@@ -95,12 +91,19 @@ fn candidate<'r>(
         ));
     }
     let digest = names.contains(&"content-digest");
+    let lines = lines(request, &names, list.raw)?;
+    // When and how it was signed: the parameters, which stand last, and a `Date`.
+    let own = names.iter().map(Some).chain([None]).enumerate();
+    let passing = own.filter(|(_, name)| name.is_none_or(|name| *name == "date"));
     Ok(Candidate {
-        message: vec![Cow::Owned(base(request, &names, list.raw)?.into_bytes())],
+        passing: passing.map(|(at, _)| at).collect(),
+        message: lines.into_iter().map(|line| Cow::Owned(line.into_bytes())).collect(),
         signatures: vec![signature.to_vec()],
         stamp: Some(created),
         expires,
-        id: nonce,
+        // A nonce is unique to a signature (RFC 9421 section 2.3), not to an event: who sends an
+        // event again after some minutes has to sign it again, and takes another.
+        id: None,
         covers_body: digest || request.body.is_empty(),
         bound: if digest { Bound::Digest } else { Bound::Directly },
     })
@@ -115,19 +118,23 @@ fn covers_whole(request: &Request<'_>, names: &[&str]) -> bool {
     has("@method") && target && (request.body.is_empty() || has("content-digest"))
 }
 
-/// The signature base (RFC 9421 section 2.5).
-pub(super) fn base(request: &Request<'_>, names: &[&str], raw: &str) -> Result<String, Failure> {
-    let mut base = String::new();
-    for name in names {
-        base.push_str(&["\"", name, "\": ", &value(request, name)?, "\n"].concat());
-    }
-    base.push_str(&["\"@signature-params\": ", raw].concat());
-    Ok(base)
+/// The signature base (RFC 9421 section 2.5): a line for each component, then the parameters.
+pub(super) fn lines(
+    request: &Request<'_>,
+    names: &[&str],
+    raw: &str,
+) -> Result<Vec<String>, Failure> {
+    let line = |name: &&str| Ok(["\"", *name, "\": ", &value(request, name)?, "\n"].concat());
+    let mut lines: Vec<String> = names.iter().map(line).collect::<Result<_, Failure>>()?;
+    lines.push(["\"@signature-params\": ", raw].concat());
+    Ok(lines)
 }
 
 fn value(request: &Request<'_>, name: &str) -> Result<String, Failure> {
     if !name.starts_with('@') {
-        return request.joined(name)?.ok_or_else(|| Failure::missing(name));
+        // The name is the sender's: no failure repeats it.
+        let missing = || Failure::malformed(Part::Signature, "covers a header that is not there");
+        return request.joined(name)?.ok_or_else(missing);
     }
     if name == "@method" {
         return Ok(request.method.to_owned());

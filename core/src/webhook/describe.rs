@@ -148,6 +148,7 @@ impl Description {
                 timestamp,
                 id: self.id.as_deref().map(Place::Header),
                 signed: Signed::Template(&self.template),
+                of_objects: false,
             },
             unit: self.unit,
             tolerance: self.tolerance,

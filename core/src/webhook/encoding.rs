@@ -14,6 +14,9 @@ use super::scheme::{Encoding, KeyForm, Scheme};
 /// What stands before the base64 of a Standard Webhooks secret.
 const WHSEC: &str = "whsec_";
 
+/// The fewest bytes of a key that is not to be guessed.
+pub const SHORT_KEY: usize = 16;
+
 /// A signature as bytes, if it is one of `len` bytes in this encoding.
 pub(super) fn decode(encoding: Encoding, text: &str, len: usize) -> Option<Vec<u8>> {
     let text = text.as_bytes();
@@ -72,6 +75,9 @@ pub enum KeyError {
     /// An HMAC under an empty key is one that anybody can make.
     #[error("secret {0} is empty")]
     Empty(usize),
+    /// HMAC fills a short key up with zero bytes: a key of nothing else is the empty one.
+    #[error("secret {0} is nothing but zero bytes, which is the same as empty")]
+    Zero(usize),
     /// Not in the form of the scheme.
     #[error("secret {at} is not {wanted}")]
     Form {
@@ -94,6 +100,16 @@ impl Keys {
         let each = secrets.iter().enumerate();
         let keys = each.map(|(at, secret)| key(scheme.key, secret, at.saturating_add(1)));
         keys.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The places of those that are shorter than [`SHORT_KEY`], counted from 1. A text is none of
+    /// them: it is as the provider, or its user, made it up.
+    pub fn short(&self, scheme: &Scheme<'_>) -> Vec<usize> {
+        if scheme.key == KeyForm::Text {
+            return Vec::new();
+        }
+        let short = (1..).zip(&self.0).filter(|(_, key)| key.len() < SHORT_KEY);
+        short.map(|(at, _)| at).collect()
     }
 
     /// The keys as bytes, in the order of the secrets.
@@ -123,5 +139,9 @@ pub(super) fn key(form: KeyForm, secret: &Secret, at: usize) -> Result<Vec<u8>, 
             .filter(|key| key.len() == 32)
             .ok_or_else(|| wrong("the hex of an Ed25519 key, 64 digits"))?,
     };
-    if key.is_empty() { Err(KeyError::Empty(at)) } else { Ok(key) }
+    match key.iter().all(|byte| *byte == 0) {
+        _ if key.is_empty() => Err(KeyError::Empty(at)),
+        true => Err(KeyError::Zero(at)),
+        false => Ok(key),
+    }
 }

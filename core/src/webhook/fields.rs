@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 
 use crate::request::RequestUrl;
 
+use super::BODY_LIMIT;
 use super::failure::{Failure, Part};
 use super::request::Request;
 use super::scheme::UrlSpelling;
@@ -78,7 +79,12 @@ pub(super) fn form_text(request: &Request<'_>) -> Result<Vec<u8>, Failure> {
     if signs_body_hash(request) || !request.is_form() {
         return Ok(Vec::new());
     }
-    let broken = || Failure::malformed(Part::Body, "is no form that can be read in one way");
+    let broken = |why| Failure::malformed(Part::Body, why);
+    // Each spelling of the URL is hashed with a copy of it.
+    if request.body.len() > BODY_LIMIT {
+        return Err(broken("is a form of more than 1 MiB"));
+    }
+    let broken = || broken("is no form that can be read in one way");
     let mut fields = fields(request.body, MAX_FIELDS).ok_or_else(broken)?;
     fields.sort_unstable();
     fields.dedup();

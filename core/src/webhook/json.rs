@@ -9,8 +9,16 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::BODY_LIMIT;
+
 /// The body as JSON; none for anything else, and for two members of one name.
+///
+/// None either for a body that only `forward` takes: this is done before anybody is known to have
+/// signed it, and its values need many times the memory of its text.
 pub(super) fn parse(body: &[u8]) -> Option<Value> {
+    if body.len() > BODY_LIMIT {
+        return None;
+    }
     serde_json::from_slice::<Strict>(body).ok().map(|strict| strict.0)
 }
 

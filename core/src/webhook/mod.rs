@@ -28,13 +28,13 @@ mod verify;
 pub use challenge::{Reply, unsigned};
 pub use crypto::{Crypto, Done, Message, Portable, Task, portable_mac};
 pub use describe::{Description, DescriptionError, FIELDS};
-pub use encoding::{KeyError, Keys, base64, hex, unhex};
+pub use encoding::{KeyError, Keys, SHORT_KEY, base64, hex, unhex};
 pub use failure::{Failure, Part};
 pub use identity::{Identity, Sighting};
 pub use request::Request;
 pub use scheme::{
-    Algorithm, Answer, Challenge, Encoding, Fixed, Form, KeyForm, Place, Scheme, Signed, Token,
-    Unit, UrlSpelling, When,
+    Algorithm, Answer, Challenge, Encoding, Fixed, Form, KeyForm, KnownBy, Place, Scheme, Signed,
+    Token, Unit, UrlSpelling, When,
 };
 pub use sign::{Event, SignError, SignedRequest, sample, sign};
 pub use template::{Piece, TemplateError, check_unambiguous, pieces};
@@ -46,8 +46,12 @@ pub const MAX_SIGNATURES: usize = 8;
 pub const MAX_SECRETS: usize = 8;
 /// The longest id that is kept.
 pub const MAX_ID: usize = 256;
-/// The most bytes of a body, unless the policy says otherwise (SPEC section 7: 1 MiB).
+/// The most bytes of a body, unless the policy says otherwise (SPEC section 7: 1 MiB), and of one
+/// that is read as JSON or as a form.
 pub const BODY_LIMIT: usize = 1 << 20;
+/// The most bytes of a body that any policy lets in: one that is passed through. It is hashed before
+/// anything of it is passed on, so it lies in memory whole.
+pub const FORWARD_LIMIT: usize = 32 << 20;
 /// What goes before the name of a provider's header that the gate's own signature takes.
 pub const ORIGINAL: &str = "X-Tollgate-Original-";
 

@@ -43,8 +43,25 @@ pub struct Scheme<'s> {
     pub sample: &'s str,
     /// What the sample is.
     pub sample_type: &'s str,
+    /// What tells its events from each other.
+    pub known_by: KnownBy,
     /// What an operator has to know besides.
     pub note: &'s str,
+}
+
+/// What tells a provider's events from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownBy {
+    /// The rule of SPEC section 7: a signed id and the content; else the content, beside an
+    /// unsigned id.
+    All,
+    /// The signed id alone. Its bodies count the attempts, so every attempt has another content,
+    /// and would be an id that is used again.
+    Id,
+    /// Nothing: events that are not the same have the same bytes. This is no part of SPEC section 7,
+    /// whose rule would acknowledge the second of two events and deliver it never; an event that
+    /// comes twice does less harm than one that never comes.
+    Request,
 }
 
 /// Where signature, time and id stand, and what is signed.
@@ -62,6 +79,9 @@ pub struct Form<'s> {
     pub id: Option<Place<'s>>,
     /// What the signature is made over.
     pub signed: Signed<'s>,
+    /// Whether a body has to be a JSON object: where the same key signs other texts too, none of
+    /// them may pass as a body.
+    pub of_objects: bool,
 }
 
 /// A place in a request.

@@ -13,7 +13,7 @@ use super::components::{self, CONTENT_DIGEST, HMAC_SHA256, SIGNATURE, SIGNATURE_
 use super::crypto::{Crypto, Message};
 use super::encoding::{KeyError, encode, key};
 use super::failure::Failure;
-use super::fields::{BODY_SHA256, signs_body_hash};
+use super::fields::{BODY_SHA256, form_text, signs_body_hash};
 use super::json;
 use super::request::Request;
 use super::scheme::{Algorithm, Form, Place, Scheme, Signed, Unit};
@@ -161,11 +161,14 @@ fn template_into(
     let bound = pieces.contains(&Piece::Form) && other;
     let url = if bound { with_hash(&given, event.body) } else { given.clone() };
     let request = Request { url: &url, ..request };
+    let text = if pieces.contains(&Piece::Form) { form_text(&request)? } else { Vec::new() };
     let filling = Filling {
         request: &request,
         timestamp: Some(&time),
         id: Some(event.id),
         json: parsed.as_ref(),
+        form: &text,
+        unit: scheme.unit,
     };
     let text = encode(scheme.encoding, &made(&fill(&pieces, &filling, &url)?)?);
     let mut value = format!("{}{text}", form.tag);
@@ -173,7 +176,9 @@ fn template_into(
         value = format!("{tag}{time}{sign}{value}");
     }
     match form.signature {
-        Place::Header(name) | Place::Entry(name) => signed.headers.push((name.to_owned(), value)),
+        Place::Header(name) => signed.headers.push((name.to_owned(), value)),
+        // What stands beside a signature is none.
+        Place::Entry(_) => return Err(SignError::Crypto),
         Place::Numbered(prefix) => signed.headers.push((format!("{prefix}1"), value)),
         Place::Json(path) => signed.body = with_member(parsed, path, value),
     }
@@ -243,8 +248,8 @@ fn components_into(
     );
     let url = event.url.unwrap_or_default();
     let request = Request { method: event.method, url, headers: &signed.headers, body: event.body };
-    let base = components::base(&request, &names, &raw)?;
-    let mac = made(&[Cow::Owned(base.into_bytes())])?;
+    let lines = components::lines(&request, &names, &raw)?;
+    let mac = made(&[Cow::Owned(lines.concat().into_bytes())])?;
     signed.headers.push((SIGNATURE_INPUT.to_owned(), format!("sig1={raw}")));
     signed.headers.push((SIGNATURE.to_owned(), format!("sig1=:{}:", BASE64.encode(&mac))));
     Ok(())

@@ -11,7 +11,7 @@ mod work;
 use crate::time::Millis;
 
 use super::scheme::{
-    Algorithm, Encoding, Fixed, Form, KeyForm, Place, Scheme, Signed, Unit, UrlSpelling,
+    Algorithm, Encoding, Fixed, Form, KeyForm, KnownBy, Place, Scheme, Signed, Unit, UrlSpelling,
 };
 
 /// The scheme that a policy describes itself; it has no row.
@@ -43,6 +43,7 @@ const fn header(name: &'static str) -> Form<'static> {
         timestamp: None,
         id: None,
         signed: Signed::Template("{body}"),
+        of_objects: false,
     }
 }
 
@@ -94,6 +95,7 @@ pub(crate) const BASE: Scheme<'static> = Scheme {
     challenges: &[],
     sample: r#"{"id":"$ID","type":"test"}"#,
     sample_type: "application/json",
+    known_by: KnownBy::All,
     note: "",
 };
 

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::failure::{Failure, Part};
-use super::fields::form_text;
 use super::json;
 use super::request::Request;
 use super::scheme::Unit;
@@ -61,7 +60,22 @@ pub enum TemplateError {
          them"
     )]
     Ambiguous,
+    /// An id or a header behind the body: nothing tells where the body ends.
+    #[error(
+        "has {{id}} or {{header:NAME}} behind {{body}}: bytes could move between them, so write them \
+         before it"
+    )]
+    BehindBody,
+    /// A URL whose query could go on into what follows.
+    #[error(
+        "has {{url}} before other places: its query could go on into them, so write {{url}} behind \
+         {{body}}, or a line break or a blank between"
+    )]
+    OpenUrl,
 }
+
+/// What ends a URL, because no URL has it (WHATWG URL, "query percent-encode set").
+const NO_PART_OF_A_URL: [char; 6] = ['\n', '\t', ' ', '"', '<', '>'];
 
 /// Takes a template apart.
 pub fn pieces(template: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
@@ -107,11 +121,17 @@ fn place(inside: &str) -> Result<Piece<'_>, TemplateError> {
 }
 
 /// Refuses templates whose messages could be divided between their places in more ways than one,
-/// so that bytes move from the body into the id and the signature still fits.
+/// so that bytes move from the body into the id and the signature still fits. What is left to the
+/// values themselves is refused when they are filled in (`fill`).
 ///
-/// A time has so many digits as the window allows, and no zero in front; URL and method are the
-/// configured ones. So those end by themselves; an id or a header does not, except before an
-/// RFC 3339 time, which begins with a year of four digits.
+/// A time has so many digits as the window allows, and no zero in front; the method is always the
+/// same. So those end by themselves. An id or a header ends where the sign behind it first comes, or
+/// 13 characters before the first colon of an RFC 3339 time. The body may hold anything, so it ends
+/// where the rest begins, and that has to be of a known length. Of the URL the beginning is
+/// configured, and the query is the sender's.
+///
+/// Three providers sign a URL with the body right behind it (Square, `HubSpot`, Twilio). Their rows
+/// are not held against this: bytes can move between query and body there, and their notes say so.
 pub fn check_unambiguous(pieces: &[Piece<'_>], unit: Unit) -> Result<(), TemplateError> {
     let neighbours = pieces.iter().zip(pieces.iter().skip(1));
     let clash = |(one, next): (&Piece<'_>, &Piece<'_>)| {
@@ -124,6 +144,22 @@ pub fn check_unambiguous(pieces: &[Piece<'_>], unit: Unit) -> Result<(), Templat
     if neighbours.into_iter().any(clash) || texts > 1 {
         return Err(TemplateError::Ambiguous);
     }
+    let mut behind_body = false;
+    for (at, piece) in pieces.iter().enumerate() {
+        match piece {
+            Piece::Body => behind_body = true,
+            Piece::Id | Piece::Header(_) if behind_body => return Err(TemplateError::BehindBody),
+            // Behind the body a URL has no query, and is always the same.
+            Piece::Url if !behind_body => {
+                let ended = match pieces.get(at.saturating_add(1)) {
+                    Some(Piece::Literal(text)) => text.starts_with(NO_PART_OF_A_URL),
+                    next => next.is_none(),
+                };
+                ended.then_some(()).ok_or(TemplateError::OpenUrl)?;
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 
@@ -133,31 +169,51 @@ pub(super) struct Filling<'r, 'f> {
     pub(super) timestamp: Option<&'r str>,
     pub(super) id: Option<&'r str>,
     pub(super) json: Option<&'f Value>,
+    /// The text of the form, for templates that sign one.
+    pub(super) form: &'f [u8],
+    pub(super) unit: Unit,
 }
 
-/// The message, as a list of byte pieces that are hashed one after the other.
+/// The message, as a list of byte pieces that are hashed one after the other: one for each piece of
+/// the template.
 pub(super) fn fill<'r>(
     pieces: &[Piece<'r>],
     filling: &Filling<'r, '_>,
     url: &str,
 ) -> Result<Vec<Cow<'r, [u8]>>, Failure> {
     let mut message = Vec::new();
+    let mut behind_body = false;
     for (at, piece) in pieces.iter().enumerate() {
+        let next = pieces.get(at.saturating_add(1));
+        let ends = |value: &str, part: Part| no_separator(value, next, filling.unit, part);
         let bytes = match *piece {
             Piece::Literal(text) => Cow::Borrowed(text.as_bytes()),
-            Piece::Body => Cow::Borrowed(filling.request.body),
+            Piece::Body => {
+                behind_body = true;
+                Cow::Borrowed(filling.request.body)
+            }
             Piece::Timestamp => Cow::Borrowed(filling.timestamp.unwrap_or_default().as_bytes()),
             Piece::Id => {
                 let id = filling.id.unwrap_or_default();
-                no_separator(id, pieces.get(at.saturating_add(1)), Part::Id)?;
+                ends(id, Part::Id)?;
                 Cow::Borrowed(id.as_bytes())
             }
-            Piece::Url => Cow::Owned(url.as_bytes().to_vec()),
+            Piece::Url if behind_body && url.contains('?') => {
+                let why = "has a query, which could be bytes of the body before it";
+                return Err(Failure::malformed(Part::Url, why));
+            }
+            Piece::Url => {
+                // Behind the body it is always the same, whatever it holds.
+                if !behind_body {
+                    ends(url, Part::Url)?;
+                }
+                Cow::Owned(url.as_bytes().to_vec())
+            }
             Piece::Method => Cow::Borrowed(filling.request.method.as_bytes()),
-            Piece::Form => Cow::Owned(form_text(filling.request)?),
+            Piece::Form => Cow::Owned(filling.form.to_vec()),
             Piece::Header(name) => {
                 let value = filling.request.only(name)?.ok_or_else(|| Failure::missing(name))?;
-                no_separator(value, pieces.get(at.saturating_add(1)), Part::Header)?;
+                ends(value, Part::Header)?;
                 Cow::Borrowed(value.as_bytes())
             }
             Piece::Field(path) => {
@@ -182,10 +238,17 @@ fn json_text(json: Option<&Value>, path: &str) -> String {
     json.and_then(|value| json::at(value, path)).and_then(json::text).unwrap_or_default()
 }
 
-/// A value must not hold the sign that ends it.
-fn no_separator(value: &str, next: Option<&Piece<'_>>, part: Part) -> Result<(), Failure> {
+/// A value must not hold the sign that ends it: that of the text behind it, or the colon of an
+/// RFC 3339 time, in front of which always the same number of characters belongs to the time.
+fn no_separator(
+    value: &str,
+    next: Option<&Piece<'_>>,
+    unit: Unit,
+    part: Part,
+) -> Result<(), Failure> {
     let sign = match next {
         Some(Piece::Literal(text)) => text.chars().next(),
+        Some(Piece::Timestamp) if unit == Unit::Rfc3339 => Some(':'),
         _ => None,
     };
     if sign.is_some_and(|sign| value.contains(sign)) {

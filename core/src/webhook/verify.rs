@@ -18,10 +18,10 @@ use super::components;
 use super::crypto::{Crypto, Done, Task};
 use super::encoding::{Keys, decode};
 use super::failure::{Failure, Part};
-use super::fields::{form_covers_body, signs_body_hash, spellings};
+use super::fields::{form_covers_body, form_text, signs_body_hash, spellings};
 use super::json;
 use super::request::Request;
-use super::scheme::{Algorithm, Form, Place, Scheme, Signed, Unit};
+use super::scheme::{Algorithm, Form, KnownBy, Place, Scheme, Signed, Unit};
 use super::structured::whole_number;
 use super::template::{Filling, Piece, fill, pieces};
 use super::{MAX_ID, MAX_SIGNATURES};
@@ -39,6 +39,11 @@ pub struct Verified {
     pub secret: usize,
     /// What the signature vouches for.
     pub covers: Covers,
+    /// The SHA-256 of all that is signed but the time: the same when the provider sends the event
+    /// again, and when somebody else does.
+    pub content: [u8; 32],
+    /// What tells the provider's events from each other.
+    pub known_by: KnownBy,
     /// What to answer, if it is a challenge and no event.
     pub reply: Option<Reply>,
 }
@@ -48,14 +53,17 @@ pub struct Verified {
 pub enum Covers {
     /// Every byte of the body.
     Body,
-    /// Some of it only: this is the SHA-256 of the message that was signed.
-    Message([u8; 32]),
+    /// Some of it only.
+    Part,
 }
 
 /// A message that may be the signed one, and the signatures that may be its.
 #[derive(Debug)]
 pub(super) struct Candidate<'r> {
     pub(super) message: Vec<Cow<'r, [u8]>>,
+    /// Which pieces of the message say when and how it was signed, and not what: another attempt of
+    /// the same event has others.
+    pub(super) passing: Vec<usize>,
     pub(super) signatures: Vec<Vec<u8>>,
     pub(super) stamp: Option<UnixMillis>,
     pub(super) expires: Option<UnixMillis>,
@@ -168,8 +176,12 @@ fn candidates<'r>(
     };
     let of_json = |piece: &Piece<'_>| matches!(piece, Piece::Field(_) | Piece::Text(_));
     let json = if pieces.iter().any(of_json) { body() } else { None };
-    let filling = Filling { request, timestamp, id, json };
     let of_form = pieces.contains(&Piece::Form);
+    // Once, however many spellings the URL has.
+    let text = if of_form { form_text(request)? } else { Vec::new() };
+    let filling = Filling { request, timestamp, id, json, form: &text, unit: scheme.unit };
+    let times = pieces.iter().enumerate().filter(|(_, piece)| **piece == Piece::Timestamp);
+    let passing: Vec<usize> = times.map(|(at, _)| at).collect();
     let covers_body = pieces.contains(&Piece::Body)
         || (of_form && (request.body.is_empty() || signs_body_hash(request)));
     let urls = if pieces.contains(&Piece::Url) {
@@ -180,6 +192,7 @@ fn candidates<'r>(
     let messages = urls.iter().map(|url| {
         Ok(Candidate {
             message: fill(&pieces, &filling, url)?,
+            passing: passing.clone(),
             signatures: signatures.clone(),
             stamp,
             expires: None,
@@ -198,10 +211,12 @@ fn signature_texts<'r, 'b>(
     body: &dyn Fn() -> Option<&'b Value>,
 ) -> Result<Vec<Cow<'r, str>>, Failure> {
     match form.signature {
-        Place::Header(name) | Place::Entry(name) => {
+        Place::Header(name) => {
             let text = request.only(name)?.ok_or_else(|| Failure::missing(name))?;
             Ok(vec![Cow::Borrowed(text)])
         }
+        // What stands beside a signature is none.
+        Place::Entry(_) => Err(Failure::malformed(Part::Signature, "has no place of its own")),
         Place::Numbered(prefix) => {
             let mut texts = Vec::new();
             for number in 1..=MAX_SIGNATURES {
@@ -276,8 +291,12 @@ pub(super) fn read_time(unit: Unit, text: &str) -> Result<UnixMillis, Failure> {
             };
             let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
             let plain = digits && (1..=9).contains(&fraction.len()) && seconds.contains('T');
-            // The fraction is dropped: no window is as narrow as a second.
-            if plain { UnixMillis::parse_rfc3339(&seconds) } else { None }
+            // A window may be one second wide, so the milliseconds count.
+            let millis = fraction.bytes().chain(*b"000").take(3).fold(0, |sum: u64, digit| {
+                sum.saturating_mul(10).saturating_add(u64::from(digit.saturating_sub(b'0')))
+            });
+            let seconds = if plain { UnixMillis::parse_rfc3339(&seconds) } else { None };
+            seconds.map(|seconds| seconds.plus(Millis::millis(millis)))
         }
     }
     .ok_or_else(wrong)
@@ -341,6 +360,9 @@ impl Pending<'_> {
             Bound::Form => form_covers_body(&self.request)?,
             Bound::Digest => components::check_digest(&self.request)?,
         }
+        if self.form.of_objects && !self.body().is_some_and(Value::is_object) {
+            return Err(Failure::malformed(Part::Body, "is no JSON object"));
+        }
         let timestamp = self.timestamp(candidate)?;
         if let Some(at) = timestamp {
             in_window(at, now, self.scheme.tolerance)?;
@@ -349,17 +371,12 @@ impl Pending<'_> {
             let window = self.scheme.tolerance;
             return Err(Failure::Time { by: now.since(end), ahead: false, window });
         }
-        let covers = if candidate.covers_body {
-            Covers::Body
-        } else {
-            let mut digest = Sha256::new();
-            candidate.message.iter().for_each(|piece| digest.update(piece));
-            Covers::Message(digest.finalize().into())
-        };
+        let covers = if candidate.covers_body { Covers::Body } else { Covers::Part };
         let key = self.keys.all().get(secret).map(Vec::as_slice).unwrap_or_default();
         let reply = challenge::signed(self.scheme, &self.request, &|| self.body(), key)?;
         let (id, id_signed) = self.id(candidate);
-        Ok(Verified { id, id_signed, timestamp, secret, covers, reply })
+        let (content, known_by) = (candidate.content(), self.scheme.known_by);
+        Ok(Verified { id, id_signed, timestamp, secret, covers, content, known_by, reply })
     }
 
     fn body(&self) -> Option<&Value> {
@@ -387,6 +404,19 @@ impl Pending<'_> {
         let id = found.filter(|id| is_id(id));
         let signed = id.is_some() && self.form.signs_id();
         (id, signed)
+    }
+}
+
+impl Candidate<'_> {
+    /// What is signed but the time, as it is signed: whatever of a request can be spelled in another
+    /// way and still fits the signature makes no other event.
+    fn content(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for (at, piece) in self.message.iter().enumerate() {
+            // A zero byte in the place of the time: what is before it cannot run into what follows.
+            digest.update(if self.passing.contains(&at) { b"\0" } else { piece.as_ref() });
+        }
+        digest.finalize().into()
     }
 }
 

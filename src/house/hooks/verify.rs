@@ -7,8 +7,8 @@ use tollgate_core::problem::Code;
 use tollgate_core::road::Fault;
 use tollgate_core::road::source::Outcome;
 use tollgate_core::webhook::{
-    Covers, Crypto, Done, Failure, Identity, Keys, Portable, Reply, Request, Scheme, Task,
-    Verified, prepare, unsigned,
+    Crypto, Done, Failure, Identity, Keys, Portable, Reply, Request, Scheme, Task, Verified,
+    prepare, unsigned,
 };
 
 use super::{Hook, Refused};
@@ -47,7 +47,7 @@ pub(super) async fn judge(
     match verified(scheme, &keys, &request, limit).await {
         Ok(Verified { reply: Some(reply), .. }) => Ok(Judged::Reply(reply)),
         Ok(verified) => Ok(Judged::Event {
-            identity: Identity::of(&verified, body, source.strict),
+            identity: Identity::of(&verified, hook.webhook.request_id(), source.strict),
             provider_id: verified.id,
             outcome: Outcome::default(),
         }),
@@ -73,19 +73,9 @@ pub(crate) async fn verified(
     pending.finish(&done, now())
 }
 
-/// An event that only shadow mode lets in. What it is known by is its own: a stranger must not be
-/// able to have a genuine event taken for a duplicate.
+/// An event that only shadow mode lets in.
 fn let_pass(failure: Failure, body: &[u8]) -> Judged {
-    let unknown = Verified {
-        id: None,
-        id_signed: false,
-        timestamp: None,
-        secret: 0,
-        covers: Covers::Body,
-        reply: None,
-    };
-    let mut identity = Identity::of(&unknown, body, false);
-    identity.name.insert(0, 'u');
+    let identity = Identity::unverified(body);
     let outcome =
         Outcome { would_refuse: Some(failure.code()), failed: Some(failure), ..Outcome::default() };
     Judged::Event { identity, provider_id: None, outcome }

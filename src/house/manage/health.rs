@@ -49,6 +49,9 @@ async fn look_further(context: &Context, readiness: &mut Readiness) {
     if bindings::property(&context.env, bindings::ASSETS).is_none() {
         readiness.warns("the binding ASSETS is missing: there are no pages");
     }
+    for warning in context.gate.short_keys() {
+        readiness.warns(warning);
+    }
     let root = root_token(context);
     // A token that does not even fit itself is too short.
     let usable = root.as_ref().is_some_and(|root| root_token_fits(root, root.expose()));

@@ -182,6 +182,21 @@ fn fields_of_a_source() {
             ],
         ),
         (
+            "no scheme whose events have the same bytes can be strict",
+            json!({"scheme": "dropbox", "dedupe": "strict"}),
+            vec![(
+                "source[0].dedupe",
+                "is for schemes whose events differ: here two that are not the same have the same \
+                 bytes",
+            )],
+        ),
+        ("it can be what it is", json!({"scheme": "dropbox", "dedupe": "normal"}), vec![]),
+        (
+            "one secret for two purposes",
+            json!({"sign": ["${secret:NEW}", "whsec_${secret:SHOP}"]}),
+            vec![("source[0].sign", "`SHOP` is among the `secrets` of a source")],
+        ),
+        (
             "something else than signatures in shadow",
             json!({"shadow": {"checks": ["addresses"], "until": "2026-06-15"}}),
             vec![("source[0].shadow.checks[0]", "\"addresses\" is unknown")],
@@ -202,6 +217,19 @@ fn two_sources_and_their_environments() {
                 ("source[1].name", "another source has this name"),
                 ("source[1].path", "source \"shop\" has this path"),
             ],
+        ),
+        (
+            "one source's secret signs for another one",
+            &[
+                ("source[0]", source(&json!({"sign": "${secret:OTHER}"}))),
+                (
+                    "source[1]",
+                    source(&json!({"name": "other", "path": "/hooks/other",
+                                   "secrets": ["${secret:MORE}", "${secret:OTHER}"],
+                                   "sign": "${secret:SIGN}"})),
+                ),
+            ],
+            &[("source[0].sign", "`OTHER` is among the `secrets` of a source")],
         ),
         (
             "an environment without an address for the upstream",

@@ -1,10 +1,11 @@
 //! Webhooks: which requests are some, and what their backend gets, and nothing more.
 
 use super::world::*;
+use crate::policy::Template;
 use crate::problem::Problem;
 use crate::road::source::{ForSource, Outcome as Came, Unsendable};
 use crate::road::{Gate, Outcome};
-use crate::webhook::{Failure, Portable, uniform::Signers};
+use crate::webhook::{Failure, KeyError, Portable, uniform::Signers};
 
 const PATH: &str = "/hooks/shop";
 const BODY: &[u8] = b"{}";
@@ -136,13 +137,84 @@ fn what_is_flagged_says_so_and_what_is_unverified_is_not_signed() {
     let ask = post(PATH);
     let webhook = webhook(&ask);
     let source = &world.gate.policy.sources[0];
-    let mut received = webhook.received(source, &ask.headers);
-    received.id_reused = true;
-    received.unverified = true;
-    let sent = world.gate.webhook_request(source, &received, "id_1", BODY, world.now).unwrap();
-    let has = |wanted: &str| sent.headers.iter().find(|(name, _)| name == wanted);
-    assert_eq!(has("X-Tollgate-Webhook-Flag").map(|(_, it)| it.as_str()), Some("id_reused"));
-    assert!(!sent.headers.iter().any(|(name, _)| name.starts_with("webhook-")), "{sent:?}");
+    // The second one does not sign: nothing else tells its backend what was forged.
+    for source in [source, &world.gate.policy.sources[1]] {
+        let signs = !source.sign.is_empty();
+        for (id_reused, unverified, flag) in [
+            (false, false, None),
+            (true, false, Some("id_reused")),
+            (false, true, Some("unverified")),
+            (true, true, Some("id_reused, unverified")),
+        ] {
+            let mut received = webhook.received(source, &ask.headers);
+            received.id_reused = id_reused;
+            received.unverified = unverified;
+            let sent = world.gate.webhook_request(source, &received, "id_1", BODY, world.now);
+            let sent = sent.unwrap();
+            let flags: Vec<&str> = sent
+                .headers
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case("X-Tollgate-Webhook-Flag"))
+                .map(|(_, value)| value.as_str())
+                .collect();
+            assert_eq!(flags, Vec::from_iter(flag), "{}", source.name);
+            let signed = sent.headers.iter().any(|(name, _)| name.starts_with("webhook-"));
+            assert_eq!(signed, signs && !unverified, "{}", source.name);
+        }
+    }
+}
+
+#[test]
+fn an_empty_secret_is_none_whatever_stands_around_it() {
+    let world = World::new();
+    for (around, sign) in [("x${secret:SHOP}", false), ("whsec_AAAB${secret:SHOP}", true)] {
+        for (value, usable) in
+            [("", false), (" ", false), ("cGVwcGVycGVwcGVycGVwcGVycGVwcGVy", true)]
+        {
+            let mut policy = world.gate.policy.clone();
+            let source = &mut policy.sources[0];
+            let template = Template::of_secret(around).unwrap();
+            if sign {
+                source.sign = vec![template];
+            } else {
+                source.scheme = crate::policy::SourceScheme::Named("github");
+                source.secrets = vec![template];
+            }
+            let mut secrets = world.gate.secrets.clone();
+            secrets.insert("SHOP".to_owned(), crate::text::Secret::new(value.to_owned()));
+            let gate = Gate::new(policy, world.gate.trust.clone(), secrets);
+            let source = &gate.policy.sources[0];
+            if sign {
+                assert_eq!(gate.signers_of(source).is_ok(), usable, "{around} {value:?}");
+            } else {
+                let expected = if usable { None } else { Some(KeyError::Empty(1)) };
+                assert_eq!(gate.keys_of(source).err(), expected, "{around} {value:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_could_be_guessed_is_a_warning_and_no_reason() {
+    let world = World::new();
+    for (scheme, value, warned) in [
+        ("standard-webhooks", "whsec_AAAAAAAAAAAAAAAAAAAB", true),
+        ("standard-webhooks", "whsec_AAAAAAAAAAAAAAAAAAAAAQ==", false),
+        ("adyen", "0102", true),
+        ("rfc9421", "AAAB", true),
+        // A text is as the provider made it up.
+        ("github", "short", false),
+    ] {
+        let mut policy = world.gate.policy.clone();
+        policy.sources[0].scheme = crate::policy::SourceScheme::Named(scheme);
+        let mut secrets = world.gate.secrets.clone();
+        secrets.insert("SHOP".to_owned(), crate::text::Secret::new(value.to_owned()));
+        let gate = Gate::new(policy, world.gate.trust.clone(), secrets);
+        let warning = "source shop: secret 1 is a key of fewer than 16 bytes";
+        let expected = if warned { vec![warning] } else { vec![] };
+        assert_eq!(gate.short_keys(), expected, "{scheme} {value}");
+        assert!(!gate.unready().iter().any(|reason| reason.contains("shop")), "{scheme} {value}");
+    }
 }
 
 #[test]
@@ -159,6 +231,11 @@ fn without_its_secrets_a_source_takes_and_sends_nothing() {
             "source shop: secret 1 is not base64, with or without `whsec_` before it",
         ),
         ("SHOP", " ", "source shop: secret 1 is empty"),
+        (
+            "SHOP",
+            "whsec_AAAA",
+            "source shop: secret 1 is nothing but zero bytes, which is the same as empty",
+        ),
         ("SIGN", "whsec_AAAA", "source shop: `sign` needs whsec_ and the base64 of 24 to 64 bytes"),
     ] {
         let mut secrets = world.gate.secrets.clone();

@@ -34,7 +34,10 @@ pub(super) const RFC9421: Scheme<'static> = Scheme {
     key: KeyForm::Base64,
     form: Form { signed: Signed::Components { whole: true }, ..header("Signature") },
     note: "`hmac-sha256`. `created` and what is covered have to make the whole request sure: \
-        `@method`, the target, and with a body `content-digest`.",
+        `@method`, the target, and with a body `content-digest`. A `nonce` is unique to a \
+        signature, not to an event, so an event is known by all that is covered but `date`: one \
+        that is signed again is recognised. Of two requests that cover the same within ten minutes \
+        the second is a duplicate: cover a header that tells them apart.",
     ..BASE
 };
 

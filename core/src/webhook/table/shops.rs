@@ -2,7 +2,8 @@
 
 use crate::time::Millis;
 use crate::webhook::scheme::{
-    Algorithm, Answer, Challenge, Encoding, Fixed, Form, KeyForm, Place, Scheme, Signed, When,
+    Algorithm, Answer, Challenge, Encoding, Fixed, Form, KeyForm, KnownBy, Place, Scheme, Signed,
+    When,
 };
 
 use super::{BASE, entries, header, text};
@@ -45,6 +46,8 @@ pub(super) const SQUARE: Scheme<'static> = Scheme {
         ..header("x-square-hmacsha256-signature")
     },
     sample: r#"{"event_id":"$ID","type":"webhooks.test_notification"}"#,
+    note: "The body is signed right behind the URL: what is sure is both together, not where the \
+        query ends and the body begins.",
     ..BASE
 };
 
@@ -81,6 +84,9 @@ pub(super) const COINBASE_COMMERCE: Scheme<'static> = Scheme {
     form: Form { id: Some(Place::Json("event.id")), ..header("X-CC-Webhook-Signature") },
     acknowledgement: Fixed::empty(200),
     sample: r#"{"event":{"id":"$ID","type":"test"}}"#,
+    known_by: KnownBy::Id,
+    note: "The body counts its attempts (`id`, `attempt_number`), so an event is known by `event.id` \
+        alone, and none is flagged `id_reused`.",
     ..BASE
 };
 
@@ -90,7 +96,8 @@ pub(super) const ADYEN: Scheme<'static> = Scheme {
     docs: "https://docs.adyen.com/development-resources/webhooks/verify-hmac-signatures/",
     encoding: Encoding::Base64,
     key: KeyForm::Hex,
-    form: header("HmacSignature"),
+    // The text that is signed of a payment's fields, sent as a body, has the right signature.
+    form: Form { of_objects: true, ..header("HmacSignature") },
     fallback: Some(Form {
         signature: Place::Json(
             "notificationItems[].NotificationRequestItem.additionalData.hmacSignature",
@@ -110,7 +117,9 @@ pub(super) const ADYEN: Scheme<'static> = Scheme {
     }),
     acknowledgement: text("[accepted]"),
     note: "Payment webhooks sign eight of their fields, not the body: what else stands in it is \
-        not sure. They come with one item each; more are refused.",
+        not sure. They come with one item each; more are refused. The events of a dispute have \
+        their `pspReference` in common, so one is known by all its signed fields. All bodies are \
+        read as JSON, so one of more than 1 MiB is refused.",
     ..BASE
 };
 

@@ -45,9 +45,10 @@ pub(super) const TWILIO: Scheme<'static> = Scheme {
     acknowledgement: Fixed { status: 200, content_type: Some("text/xml"), body: "<Response/>" },
     sample: "MessageSid=$ID&From=%2B15005550006&Body=test",
     sample_type: "application/x-www-form-urlencoded",
-    note: "Names and values of a form are signed one after the other with nothing between them, \
-        so only the fields as a whole are sure. Any other body is bound by `bodySHA256` in the \
-        URL. Calls that want TwiML: use `delivery = \"forward\"`.",
+    note: "The URL, then names and values of the form are signed one after the other with nothing \
+        between them: what is sure is that row of characters, not where a name or a value ends, \
+        nor where the query does. A form has 1 MiB at the most. Any other body is bound by \
+        `bodySHA256` in the URL. Calls that want TwiML: use `delivery = \"forward\"`.",
     ..BASE
 };
 
@@ -125,7 +126,11 @@ pub(super) const DISCORD: Scheme<'static> = Scheme {
         Challenge {
             signed: true,
             when: &[When::Number("type", 0), When::Without("event")],
-            answer: Answer::Fixed(Fixed::empty(204)),
+            // Discord looks at the type of this answer too, although it has no body.
+            answer: Answer::Fixed(Fixed {
+                content_type: Some("application/json"),
+                ..Fixed::empty(204)
+            }),
         },
         Challenge {
             signed: true,

@@ -2,7 +2,8 @@
 
 use crate::time::Millis;
 use crate::webhook::scheme::{
-    Answer, Challenge, Encoding, Fixed, Form, Place, Scheme, Signed, Token, Unit, UrlSpelling, When,
+    Answer, Challenge, Encoding, Fixed, Form, KnownBy, Place, Scheme, Signed, Token, Unit,
+    UrlSpelling, When,
 };
 
 use super::{BASE, entries, header};
@@ -37,7 +38,10 @@ pub(super) const HUBSPOT: Scheme<'static> = Scheme {
     unit: Unit::Millis,
     url: UrlSpelling::Decoded,
     sample: r#"[{"eventId":1,"subscriptionType":"test","objectId":"$ID"}]"#,
-    note: "Signatures v1 and v2, which are no HMAC, are not looked at.",
+    note: "Signatures v1 and v2, which are no HMAC, are not looked at. The body is signed right \
+        behind the URL: what is sure is both together, not where the query ends and the body \
+        begins. The body counts its attempts (`attemptNumber`), and nothing else tells the event: \
+        one that HubSpot sends again is a new one.",
     ..BASE
 };
 
@@ -54,7 +58,10 @@ pub(super) const LINEAR: Scheme<'static> = Scheme {
     tolerance: Millis::secs(60),
     acknowledgement: Fixed::empty(200),
     sample: r#"{"action":"create","type":"test","webhookTimestamp":$MILLIS}"#,
-    note: "The time in the body counts; `Linear-Timestamp` is not signed and not looked at.",
+    note: "The time in the body counts; `Linear-Timestamp` is not signed and not looked at. Each \
+        attempt has a time of its own, and what else would tell the event is not signed: one that \
+        Linear sends again is a new one. The body is read as JSON, so one of more than 1 MiB is \
+        refused.",
     ..BASE
 };
 
@@ -90,7 +97,9 @@ pub(super) const NOTION: Scheme<'static> = Scheme {
     encoding: Encoding::HexAnyCase,
     form: Form { tag: "sha256=", id: Some(Place::Json("id")), ..header("X-Notion-Signature") },
     acknowledgement: Fixed::empty(200),
-    note: "The secret is the `verification_token` that Notion sends once, unsigned, to a new \
+    known_by: KnownBy::Id,
+    note: "The body counts its attempts (`attempt_number`), so an event is known by its `id` alone, \
+        and none is flagged `id_reused`. The secret is the `verification_token` that Notion sends once, unsigned, to a new \
         address: take it with another program, because the gate refuses what is not signed.",
     ..BASE
 };
@@ -123,6 +132,10 @@ pub(super) const DROPBOX: Scheme<'static> = Scheme {
         answer: Answer::Echo(Token::Query("challenge")),
     }],
     sample: r#"{"list_folder":{"accounts":["$ID"]}}"#,
+    known_by: KnownBy::Request,
+    note: "A notification says whose files changed, and nothing else: the next one of the same \
+        account has the same bytes. So none is a duplicate, `dedupe = \"strict\"` is refused, and \
+        who captures one can send it again. It only tells the backend to look.",
     ..BASE
 };
 

@@ -70,6 +70,9 @@ fn a_signed_challenge_is_answered() {
         assert!(has("Content-Security-Policy", "sandbox"), "{scheme}");
         let html = reply.headers.iter().any(|(_, value)| value.contains("html"));
         assert!(!html, "{scheme}");
+        // Discord wants the type of an answer, be it empty.
+        let json = has("Content-Type", "application/json");
+        assert_eq!(json, matches!(*scheme, "discord" | "zoom"), "{scheme}");
     }
     // Every scheme that answers a signed challenge is in the table above.
     for scheme in TABLE.iter().filter(|scheme| scheme.challenges.iter().any(|c| c.signed)) {

@@ -98,11 +98,11 @@ fn headers_that_are_signed_are_signed_whole() {
         ("id", "X-Id"),
         ("key", "hex"),
     ];
-    // Python: base64.urlsafe_b64encode(hmac.new(bytes(4), b"orders\n7\n{}", "sha256").digest())
-    let signature = "SfTRFn2SI_YDOEkZPGC1MTFILmqgP2h6E3OoNXer7L8=";
+    // Python: base64.urlsafe_b64encode(hmac.new(bytes([1]), b"orders\n7\n{}", "sha256").digest())
+    let signature = "qLeoUz_iaoFRnqGCRoqwkcHj7Yw_w-4lOqkapjlz6NQ=";
     let with = |topic: &str, id: &str, signature: &str, body: &str| {
         let headers = [("X-Sig", signature), ("X-Topic", topic), ("X-Id", id)];
-        verdict(&described, "00000000", &headers, body, 0)
+        verdict(&described, "01", &headers, body, 0)
     };
     let verified = with("orders", "7", signature, "{}").unwrap();
     assert_eq!((verified.id.as_deref(), verified.id_signed), (Some("7"), true));

@@ -4,19 +4,30 @@ use super::*;
 use crate::time::Millis;
 use crate::webhook::uniform::{SignerError, Signers};
 
-fn verified(id: Option<&str>, id_signed: bool, covers: Covers) -> Verified {
-    let id = id.map(str::to_owned);
-    Verified { id, id_signed, timestamp: None, secret: 0, covers, reply: None }
+/// An event of this signed text, in a request that verified.
+fn verified(id: Option<&str>, id_signed: bool, text: &str) -> Verified {
+    let mut content = [0; 32];
+    content[..text.len()].copy_from_slice(text.as_bytes());
+    Verified {
+        id: id.map(str::to_owned),
+        id_signed,
+        timestamp: None,
+        secret: 0,
+        covers: Covers::Body,
+        content,
+        known_by: KnownBy::All,
+        reply: None,
+    }
 }
 
 #[test]
 fn an_event_is_known_by_the_surest_thing_it_has() {
     let of = |id: Option<&str>, signed, body: &str, strict| {
-        Identity::of(&verified(id, signed, Covers::Body), body.as_bytes(), strict)
+        Identity::of(&verified(id, signed, body), "request_1", strict)
     };
     for (id, signed, strict, kind, remember) in [
         (Some("e"), true, false, "i", Millis::hours(72)),
-        (Some("e"), true, true, "i", Millis::hours(72)),
+        (Some("e"), true, true, "i", Millis::days(30)),
         (Some("e"), false, false, "d", Millis::hours(72)),
         (Some("e"), false, true, "c", Millis::days(30)),
         (None, false, false, "c", Millis::minutes(10)),
@@ -38,8 +49,30 @@ fn an_event_is_known_by_the_surest_thing_it_has() {
     assert_ne!(of(Some("e"), false, "a", false).name, of(Some("f"), false, "a", false).name);
     // With `strict` a new delivery id makes no new event.
     assert_eq!(of(Some("e"), false, "a", true), of(Some("f"), false, "a", true));
-    // The sorts never meet.
+    // The sorts never meet, and what nobody signed is a sort of its own.
     assert_ne!(of(Some("e"), true, "a", false).name, of(Some("e"), false, "a", false).name);
+    let stranger = Identity::unverified(b"a");
+    assert_eq!((stranger.name.split(':').next(), stranger.name.len()), (Some("u"), 66));
+}
+
+#[test]
+fn what_a_signed_time_keeps_out_needs_no_long_memory() {
+    let mut event = verified(Some("e"), true, "body");
+    assert_eq!(Identity::of(&event, "r", true).remember, Millis::days(30));
+    event.timestamp = Some(UnixMillis::from_secs(1));
+    assert_eq!(Identity::of(&event, "r", true).remember, Millis::hours(72));
+    // Every scheme with a signed id and no signed time is remembered that long.
+    let mut long = Vec::new();
+    for right in RIGHT.iter() {
+        let sent = Sent::of(right);
+        let found = sent.verify().unwrap();
+        if found.id_signed && found.timestamp.is_none() && !long.contains(&sent.scheme.name) {
+            long.push(sent.scheme.name);
+            assert_eq!(Identity::of(&found, "r", true).remember, Millis::days(30));
+            assert_eq!(Identity::of(&found, "r", false).remember, Millis::hours(72));
+        }
+    }
+    assert_eq!(long, ["square", "coinbase-commerce", "pagerduty", "adyen", "notion", "typeform"]);
 }
 
 #[test]
@@ -47,7 +80,7 @@ fn what_is_not_signed_makes_no_new_event() {
     let sent = RIGHT.iter().filter(|right| right.scheme == "adyen").nth(1).map(Sent::of).unwrap();
     let identity = |body: &str| {
         let sent = Sent { body: body.as_bytes().to_vec(), ..sent.clone() };
-        Identity::of(&sent.verify().unwrap(), &sent.body, false)
+        Identity::of(&sent.verify().unwrap(), "r", false)
     };
     let body = String::from_utf8(sent.body.clone()).unwrap();
     let (one, other) =
@@ -59,7 +92,7 @@ fn what_is_not_signed_makes_no_new_event() {
     let mut fields: Vec<&str> = std::str::from_utf8(&twilio.body).unwrap().split('&').collect();
     fields.reverse();
     let turned = Sent { body: fields.join("&").into_bytes(), ..twilio.clone() };
-    let of = |sent: &Sent| Identity::of(&sent.verify().unwrap(), &sent.body, true);
+    let of = |sent: &Sent| Identity::of(&sent.verify().unwrap(), "r", true);
     assert_eq!(of(&twilio), of(&turned.with("I-Twilio-Idempotency-Token", "other")));
 }
 

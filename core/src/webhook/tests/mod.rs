@@ -1,10 +1,14 @@
 //! Every scheme: what is right passes, and each change of it is refused for its own reason.
 
 mod challenges;
+mod content;
 mod described;
 mod memory;
+mod parts;
+mod secrecy;
 mod signing;
 mod strict;
+mod templates;
 mod vectors;
 
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
@@ -164,7 +168,12 @@ fn every_row_is_sound() {
         for form in scheme.forms() {
             let Signed::Template(text) = form.signed else { continue };
             let pieces = pieces(text).unwrap();
-            assert_eq!(check_unambiguous(&pieces, scheme.unit), Ok(()), "{}", scheme.name);
+            // Three providers sign the body right behind the URL.
+            let open = matches!(scheme.name, "twilio" | "square" | "hubspot");
+            let expected = if open { Err(TemplateError::OpenUrl) } else { Ok(()) };
+            assert_eq!(check_unambiguous(&pieces, scheme.unit), expected, "{}", scheme.name);
+            assert!(!open || scheme.note.contains("not where"), "{}", scheme.name);
+            assert!(!matches!(form.signature, Place::Entry(_)), "{}", scheme.name);
             let has = |piece: Piece<'_>| pieces.contains(&piece);
             // What is signed is the body, or named parts of it.
             let part = pieces.iter().any(|piece| matches!(piece, Piece::Form | Piece::Field(_)));

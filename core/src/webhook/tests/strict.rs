@@ -12,9 +12,11 @@ fn a_signature_has_one_spelling() {
     let upper = github.to_uppercase();
     let shopify = Sent::first("shopify").header("x-shopify-hmac-sha256").to_owned();
     let unpadded = shopify.trim_end_matches('=').to_owned();
-    let urlsafe = shopify.replace(['+', '/'], "_");
-    let rows: Vec<(&str, &str, String, &str)> = [
-        ("github", "X-Hub-Signature-256", upper, "capitals"),
+    // 32 bytes whose base64 has both signs that the other alphabet spells in another way.
+    let urlsafe = base64(&[0xfb; 32]).replace('+', "-").replace('/', "_");
+    assert!(urlsafe.contains('-') && urlsafe.contains('_'));
+    for (scheme, name, value, why) in [
+        ("github", "X-Hub-Signature-256", format!("sha256={upper}"), "capitals"),
         ("github", "X-Hub-Signature-256", github.to_owned(), "no label"),
         ("github", "X-Hub-Signature-256", format!("sha1={github}"), "another label"),
         ("github", "X-Hub-Signature-256", "sha256=".to_owned(), "nothing"),
@@ -26,20 +28,14 @@ fn a_signature_has_one_spelling() {
         ("shopify", "X-Shopify-Hmac-Sha256", unpadded, "no padding"),
         ("shopify", "X-Shopify-Hmac-Sha256", format!("{shopify}="), "too much padding"),
         ("shopify", "X-Shopify-Hmac-Sha256", hex(&[0; 32]), "hex"),
-        ("shopify", "X-Shopify-Hmac-Sha256", urlsafe + "-", "another alphabet"),
+        ("shopify", "X-Shopify-Hmac-Sha256", urlsafe, "another alphabet"),
         ("adyen", "HmacSignature", "A".repeat(44), "33 bytes"),
         ("pagerduty", "X-PagerDuty-Signature", format!("v2={github}"), "another version"),
         ("standard-webhooks", "webhook-signature", format!("v1a,{shopify}"), "asymmetric"),
         ("standard-webhooks", "webhook-signature", "v1,".to_owned(), "nothing"),
         ("standard-webhooks", "webhook-signature", format!("v1,{shopify},v1,{shopify}"), "commas"),
         ("discord", "X-Signature-Ed25519", "00".repeat(32), "half of it"),
-    ]
-    .into_iter()
-    .map(|(scheme, name, value, why): (_, _, String, _)| {
-        (scheme, name, value.replacen("sha256=sha256=", "sha256=", 1), why)
-    })
-    .collect();
-    for (scheme, name, value, why) in rows {
+    ] {
         let failure = Sent::first(scheme).with(name, &value).verify().unwrap_err();
         let malformed = matches!(failure, Failure::Malformed { part: Part::Signature, .. });
         assert!(malformed, "{scheme}: {why}: {failure}");
@@ -108,7 +104,11 @@ fn a_time_is_written_in_one_way() {
     }
     assert_eq!(
         read_time(Unit::Rfc3339, "2023-11-14T22:13:20.999999999Z"),
-        Ok(UnixMillis::from_secs(1_700_000_000))
+        Ok(UnixMillis::from_millis(1_700_000_000_999))
+    );
+    assert_eq!(
+        read_time(Unit::Rfc3339, "2023-11-14T22:13:20.5Z"),
+        Ok(UnixMillis::from_millis(1_700_000_000_500))
     );
     assert_eq!(read_time(Unit::Seconds, "0"), Ok(UnixMillis::from_secs(0)));
 }
@@ -211,6 +211,11 @@ fn secrets_are_read_strictly_and_never_told() {
         ("github", &["a"; 9], KeyError::TooMany),
         ("standard-webhooks", &["whsec_"], KeyError::Empty(1)),
         ("standard-webhooks", &[""], KeyError::Empty(1)),
+        // The keys that HMAC makes of these are the one that it makes of nothing.
+        ("standard-webhooks", &["whsec_AAAA"], KeyError::Zero(1)),
+        ("rfc9421", &["AAAB", "AA=="], KeyError::Zero(2)),
+        ("adyen", &["0000"], KeyError::Zero(1)),
+        ("github", &["\0\0"], KeyError::Zero(1)),
         ("rfc9421", &["===="], KeyError::Form { at: 1, wanted: "base64" }),
         ("adyen", &["xyz"], KeyError::Form { at: 1, wanted: "hex" }),
         (
@@ -261,103 +266,6 @@ fn no_failure_tells_a_signature() {
             assert!(!told.contains(value.as_str()), "{told}");
         }
     }
-}
-
-#[test]
-fn twilio_signs_what_it_can_and_nothing_else_passes() {
-    let sent = Sent::first("twilio");
-    let form = String::from_utf8(sent.body.clone()).unwrap();
-    let with_body = |body: &str| Sent { body: body.as_bytes().to_vec(), ..sent.clone() };
-    // The same fields in another order and another encoding are the same fields.
-    let (last, first) = form.rsplit_once('&').map(|(rest, last)| (last, rest)).unwrap();
-    assert!(with_body(&format!("{last}&{first}")).verify().is_ok());
-    assert!(with_body(&form.replace("CallSid", "%43allSid")).verify().is_ok());
-    for (body, why) in [
-        (form.replace("1234", "1235"), "another value"),
-        (format!("{form}&Extra=1"), "one more"),
-        (form.replace("Digits=1234&", ""), "one less"),
-        (format!("{form}&"), "a field without a name"),
-        (format!("{form}&="), "the same"),
-        (String::new(), "no body"),
-    ] {
-        assert!(with_body(&body).verify().is_err(), "{why}");
-    }
-    for (url, why) in [
-        ("https://mycompany.com/myapp.php?foo=1&bar=3", "another query"),
-        ("https://mycompany.com/myapp.php", "none"),
-        ("https://evil.example/myapp.php?foo=1&bar=2", "another host"),
-        ("http://mycompany.com/myapp.php?foo=1&bar=2", "no TLS"),
-        ("", "no URL"),
-    ] {
-        assert!(Sent { url: url.to_owned(), ..sent.clone() }.verify().is_err(), "{why}");
-    }
-    // A body that is no form has to be named by the URL.
-    let json = RIGHT.iter().find(|right| right.url.contains("bodySHA256")).map(Sent::of).unwrap();
-    let other = Sent { body: b"{\"property\": \"other\"}".to_vec(), ..json.clone() };
-    assert_eq!(other.verify().unwrap_err(), Failure::BodyChanged);
-    let as_form = json.clone().with("content-type", "application/x-www-form-urlencoded");
-    assert!(as_form.verify().is_ok(), "the hash in the URL counts, whatever the body says it is");
-    let plain = Sent { body: Vec::new(), url: sent.url.clone(), ..json };
-    let plain = signing::signed_again(&plain);
-    assert!(plain.verify().is_ok());
-    let slipped_in = Sent { body: b"{}".to_vec(), ..plain };
-    assert!(matches!(slipped_in.verify(), Err(Failure::Malformed { part: Part::Body, .. })));
-}
-
-#[test]
-fn adyens_fields_cannot_be_divided_in_another_way() {
-    let sent = RIGHT.iter().filter(|right| right.scheme == "adyen").nth(1).map(Sent::of).unwrap();
-    let body = String::from_utf8(sent.body.clone()).unwrap();
-    let with_body = |body: String| Sent { body: body.into_bytes(), ..sent.clone() };
-    // What is not signed may be anything, and makes no new event.
-    let changed = with_body(body.replace("\"reason\":\"reason\"", "\"reason\":\"none\""));
-    let (one, other) = (sent.verify().unwrap(), changed.verify().unwrap());
-    assert_eq!(one.covers, other.covers);
-    for (body, why) in [
-        (body.replace("1000", "9000"), "another amount"),
-        (body.replace("\"true\"", "\"false\""), "another outcome"),
-        // The same text with the colons elsewhere.
-        (
-            body.replace(
-                "\"originalReference\":\"originalReference\"",
-                "\"originalReference\":\"\"",
-            )
-            .replace(
-                "\"pspReference\":\"pspReference\"",
-                "\"pspReference\":\"pspReference:originalReference\"",
-            ),
-            "a colon in a word",
-        ),
-        (body.replace("\"live\"", "\"notificationItems\":[],\"live\""), "two members of one name"),
-        (body.replace("\"pspReference\":", "\"pspReference\":\"x\",\"pspReference\":"), "the same"),
-        (
-            {
-                let end = body.rfind(']').unwrap();
-                let item = &body[body.find('[').unwrap() + 1..end];
-                format!("{},{item}{}", &body[..end], &body[end..])
-            },
-            "two items",
-        ),
-    ] {
-        assert!(with_body(body).verify().is_err(), "{why}");
-    }
-    // The signature of a whole body is no signature of fields that spell the same text.
-    let whole = Sent::first("adyen");
-    let text = String::from_utf8(whole.body.clone()).unwrap();
-    let mut words = text.splitn(8, ':');
-    let mut word = || words.next().unwrap_or_default().to_owned();
-    let (psp, original, merchant, reference) = (word(), word(), word(), word());
-    let item = serde_json::json!({ "notificationItems": [{ "NotificationRequestItem": {
-        "additionalData": { "hmacSignature": whole.header("HmacSignature") },
-        "pspReference": psp, "originalReference": original, "merchantAccountCode": merchant,
-        "merchantReference": reference, "amount": { "value": word(), "currency": word() },
-        "eventCode": word(), "success": word(),
-    } }] });
-    let mut forged = whole;
-    forged.headers.clear();
-    forged.body = item.to_string().into_bytes();
-    let failure = forged.verify().unwrap_err();
-    assert!(matches!(failure, Failure::Malformed { part: Part::Body, .. }), "{failure}");
 }
 
 #[test]
