@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
+import { Webhook } from "standardwebhooks";
 import { at } from "../scripts/paths.mjs";
 import { startBackend } from "./support/backend.mjs";
 import { startClockedGate } from "./support/clock.mjs";
@@ -73,6 +74,17 @@ describe("the example", () => {
       assert.equal((await send(example, { headers: { "webhook-id": "evt_0" } })).status, 401);
       assert.equal((await send(example, { headers: { "webhook-timestamp": "1" } })).status, 401);
       assert.equal((await send(example, { headers: { "webhook-signature": "" } })).status, 401);
+      // Whatever the body is: what is signed is taken, and what is not is not.
+      for (const [i, body] of ["text=hello&user=U1", "null", "[1]", "", "é {"].entries()) {
+        const [id, now] = [`evt_other${i}`, new Date()];
+        const own = {
+          "webhook-id": id, "webhook-timestamp": String(Math.floor(now / 1000)),
+          "webhook-signature": new Webhook(rotated.body.secret).sign(id, now, body), "x-tollgate-webhook": "slack",
+        };
+        assert.equal((await send(example, { headers: own, body: Buffer.from(body) })).status, 204, body);
+        assert.deepEqual(await example.line(), { id, source: "slack", type: null });
+        assert.equal((await send(example, { headers: { ...own, "webhook-id": "evt_0" }, body: Buffer.from(body) })).status, 401, body);
+      }
       assert.equal((await request({ port: example.port })).status, 405);
       assert.equal((await send(example, { body: Buffer.alloc(1024 * 1024 + 1) })).status, 413);
     } finally {

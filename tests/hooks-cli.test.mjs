@@ -2,35 +2,36 @@
 //
 //   1. endpoints: create, list, show, update, rotate, test, deliveries, replay, delete
 //   2. events of a source: list, show, replay
-//   3. listen: every event that comes in reaches a program on this machine, while the command runs
+//   3. listen: every event that comes in reaches a program on this machine, while the command runs, also when the
+//      gate or the program is away for a while, the key has few calls, or the clocks differ
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cli } from "../scripts/paths.mjs";
 import { known, verified } from "./support/endpoints.mjs";
 import { reply, startBackend } from "./support/backend.mjs";
 import { environmentOf, runCli } from "./support/cli.mjs";
+import { startClockedGate } from "./support/clock.mjs";
 import { startGate } from "./support/gate.mjs";
 import { makeKey } from "./support/keys.mjs";
-import { testPolicy } from "./support/policy.mjs";
+import { atMost, testPolicy } from "./support/policy.mjs";
 
 const GITHUB = randomBytes(24).toString("hex");
 
 let backend, hook, gate;
+const policy = () =>
+  testPolicy({
+    backend,
+    routes: [{ name: "plain", path: "/plain" }],
+    sources: [{ name: "github", tenant: "acme", path: "/hooks/github", scheme: "github", secrets: ["${secret:GITHUB}"], rewrite: "/in/github" }],
+  });
 before(async () => {
   [backend, hook] = [await startBackend(), await startBackend()];
-  gate = await startGate({
-    policy: testPolicy({
-      backend,
-      routes: [{ name: "plain", path: "/plain" }],
-      sources: [{ name: "github", tenant: "acme", path: "/hooks/github", scheme: "github", secrets: ["${secret:GITHUB}"], rewrite: "/in/github" }],
-    }),
-    secrets: { GITHUB },
-    name: "hooks-cli",
-  });
+  gate = await startGate({ policy: policy(), secrets: { GITHUB }, name: "hooks-cli" });
   await makeKey(gate, { tenant: "acme" });
 });
 after(async () => {
@@ -106,10 +107,9 @@ describe("endpoints", () => {
 
 let sent = 0;
 /** An event as GitHub sends it; the one that the gate keeps. */
-async function event(wish = {}) {
+async function event(wish = {}, delivery = randomBytes(16).toString("hex"), at = gate) {
   const body = JSON.stringify({ action: "opened", number: (sent += 1), ...wish });
-  const delivery = randomBytes(16).toString("hex");
-  const answer = await gate.request({
+  const answer = await at.request({
     method: "POST",
     path: "/hooks/github",
     headers: {
@@ -142,38 +142,112 @@ describe("a source", () => {
     assert.equal((await run("replay", "github")).code, 2);
   });
 
-  test("is listened to: what comes in while the command runs reaches a local program", async () => {
-    const before = await event();
-    const program = await startBackend();
-    program.answer = (seen, response) => reply(response, 207);
-    const args = ["hooks", "listen", "github", "--forward-to", `${program.origin}/local?a=b`, "--count", "2", "--json"];
-    const child = spawn(cli, args, { env: environmentOf(gate), stdio: ["ignore", "pipe", "pipe"] });
+  /** `tollgate hooks listen`, until it is over: `{ child, over, err() }`. */
+  async function listen(program, args, env = {}, of = gate) {
+    const all = ["hooks", "listen", "github", "--forward-to", `${program}/local?a=b`, "--every", "100ms", "--json", ...args];
+    const child = spawn(cli, all, { env: { ...environmentOf(of), ...env }, stdio: ["ignore", "pipe", "pipe"] });
     let [out, err] = ["", ""];
     child.stdout.on("data", (chunk) => (out += chunk));
     child.stderr.on("data", (chunk) => (err += chunk));
-    try {
-      await until(() => err.includes("listening to github"), "the command");
-      // What came before is not told of; times are of a millisecond.
-      await sleep(5);
-      const events = [await event({ text: "é" }), await event()];
-      const [code] = await once(child, "close");
+    const over = once(child, "close").then(([code]) => {
       assert.equal(code, 0, err);
-      assert.deepEqual(program.requests.map(({ body }) => body.toString()).sort(), events.map(({ body }) => body).sort());
+      return out.trim().split("\n").map((line) => JSON.parse(line));
+    });
+    await until(() => err.includes("listening to github"), "the command");
+    return { child, over, err: () => err };
+  }
+  const bodies = (program) => program.requests.map(({ body }) => body.toString()).sort();
+
+  test("is listened to: what comes in while the command runs reaches a local program, signed as by the gate", async () => {
+    const before = await event();
+    const program = await startBackend();
+    program.answer = (_, response) => reply(response, 207);
+    const secret = `whsec_${randomBytes(32).toString("base64")}`;
+    // From an argument or, as here, from where no other process reads it.
+    const { child, over } = await listen(program.origin, ["--count", "3"], { TOLLGATE_WEBHOOK_SECRET: secret });
+    try {
+      const first = await event({ text: "é" });
+      const events = [first, await event(), await event({ another: true }, first.delivery)];
+      const lines = await over;
+      assert.deepEqual(bodies(program), events.map(({ body }) => body).sort());
       assert.ok(!program.requests.some(({ body }) => body.toString() === before.body));
       for (const seen of program.requests) {
         assert.deepEqual([seen.method, seen.url, seen.header("x-github-event")], ["POST", "/local?a=b", "issues"]);
+        assert.deepEqual([seen.header("accept-encoding"), seen.header("x-tollgate-webhook")], ["identity", "github"]);
+        assert.equal(verified(seen, secret).action, "opened");
       }
-      const lines = out.trim().split("\n").map((line) => JSON.parse(line));
-      assert.deepEqual(lines.map(({ status, error }) => [status, error]), [[207, null], [207, null]]);
+      assert.deepEqual(lines.map(({ status, error }) => [status, error]), Array(3).fill([207, null]));
+      assert.deepEqual(lines.map(({ id }) => id).sort(), program.requests.map((seen) => seen.header("webhook-id")).sort());
+      // GitHub's id is not signed: with another body it is another event, and no reuse of an id.
+      assert.ok(program.requests.every((seen) => seen.header("x-tollgate-webhook-flag") === undefined));
     } finally {
       child.kill();
       await program.stop();
     }
   });
 
+  test("is listened to by a key with few calls, and none is lost", async () => {
+    const few = { tenant: "acme", kind: "ak", scopes: ["hooks:read"], addresses: ["127.0.0.0/8"], limits: [atMost(4, "2s")] };
+    const key = await makeKey(gate, few);
+    const program = await startBackend();
+    const { child, over, err } = await listen(program.origin, ["--count", "8"], { TOLLGATE_TOKEN: key.secret });
+    try {
+      const events = [];
+      for (let i = 0; i < 8; i += 1) events.push(await event());
+      const lines = await over;
+      assert.deepEqual(bodies(program), events.map(({ body }) => body).sort(), "each of them once");
+      assert.ok(lines.every(({ status }) => status === 200));
+      assert.match(err(), /429 rate_limited/);
+      const refused = gate.logLines.filter(({ status, key: by }) => by === key.id && status === 429);
+      assert.ok(refused.length < 20, `it asked ${refused.length} times in vain`);
+    } finally {
+      child.kill();
+      await program.stop();
+    }
+  });
+
+  test("is listened to on a gate whose clock is another one", async () => {
+    const there = await startClockedGate({ policy: policy(), secrets: { GITHUB }, name: "hooks-cli-clock", at: Date.parse("2025-01-01T00:00:00Z") });
+    const program = await startBackend();
+    try {
+      const before = await event({}, undefined, there);
+      const { over } = await listen(program.origin, ["--count", "1"], {}, there);
+      const { body } = await event({}, undefined, there);
+      assert.equal((await over).length, 1);
+      assert.deepEqual([bodies(program), before.body === body], [[body], false]);
+    } finally {
+      await there.stop();
+      await program.stop();
+    }
+  });
+
+  test("is listened to before the program is up, and while the gate is away", async () => {
+    const place = await startBackend();
+    const { origin, port } = place;
+    await place.stop();
+    const { child, over, err } = await listen(origin, ["--count", "2"]);
+    const program = createServer((request, response) => response.writeHead(request.resume().headers["x-github-event"] ? 200 : 400).end());
+    try {
+      await event();
+      await until(() => err().includes("nobody answers"), "that it waits");
+      await gate.kill();
+      program.listen(port, "127.0.0.1");
+      await until(() => err().includes("cannot call"), "that the gate is missed");
+      await gate.start();
+      await event();
+      assert.deepEqual((await over).map(({ status, error }) => [status, error]), [[200, null], [200, null]]);
+    } finally {
+      child.kill();
+      program.close();
+    }
+  });
+
   test("is not forwarded away from this machine", async () => {
     const away = await run("listen", "github", "--forward-to", "https://example.com/");
     assert.deepEqual([away.code, /this machine only/.test(away.err)], [2, true]);
+    for (const [why, wrong] of [["a secret that is none", ["--secret", "whsec_x"]], ["no pause", ["--every", "0s"]]]) {
+      assert.equal((await run("listen", "github", "--forward-to", "http://127.0.0.1:1/", ...wrong)).code, 2, why);
+    }
     const none = await run("listen", "nobody", "--forward-to", "http://127.0.0.1:1/");
     assert.equal(none.code, 1, none.err);
   });

@@ -462,13 +462,31 @@ describe("what does not arrive", () => {
     assert.equal((await api("DELETE", `hooks/endpoints/${quick.id}?tenant=${tenant}`)).status, 204);
   });
 
-  test("anywhere is told by nobody's answer: a large one is not read", async () => {
+  test("anywhere is told by nobody's answer: one without an end is not read", async () => {
     const endpoint = await endpointOf(fresh());
-    answering(hook, 200, {}, "x".repeat(4 * 1024 * 1024));
+    // As much as whoever is there takes, and no more than somebody would who reads it all.
+    const [chunk, enough] = [Buffer.alloc(64 * 1024, "x"), 256 * 1024 * 1024];
+    let taken = 0;
+    const ended = new Promise((resolve) => {
+      hook.answer = (_, response) => {
+        response.writeHead(200, { "Content-Type": "application/octet-stream" });
+        response.on("close", resolve).on("error", () => {});
+        const more = () => {
+          while (!response.destroyed && taken < enough) {
+            taken += chunk.length;
+            if (!response.write(chunk)) return response.once("drain", more);
+          }
+          response.end();
+        };
+        more();
+      };
+    });
     await post(endpoint, "test");
     await gate.ring();
     const [shown] = await deliveries(endpoint);
     assert.deepEqual([shown.state, Object.keys(shown.attempts[0])], ["delivered", ["at", "duration_ms", "fault", "status"]]);
+    await ended;
+    assert.ok(taken < 32 * 1024 * 1024, `${taken} bytes were taken: what the sockets hold and no more`);
   });
 
   test("because the endpoint wants nothing (410) switches it off, and holds what waits", async () => {

@@ -7,12 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde_json::{Value, json};
+use tollgate_core::delivery::retry_after;
 use tollgate_core::manage::BASE;
 use tollgate_core::request::RequestUrl;
 use tollgate_core::text::Secret;
+use tollgate_core::time::Millis;
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
 
+use crate::clock;
 use crate::profile;
 use crate::table;
 
@@ -60,6 +63,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Null where it said nothing.
     pub(crate) body: Value,
+    /// How long to wait before the next call, if it said so.
+    pub(crate) retry_after: Option<Millis>,
 }
 
 /// An answer that is read while it comes.
@@ -223,12 +228,15 @@ impl Client {
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
         let mut answer = self.send(method, path, "application/json", body, Some(PATIENCE))?;
         let status = answer.status().as_u16();
+        let wish = answer.headers().get("retry-after").and_then(|wish| wish.to_str().ok());
+        let now = clock::now();
+        let retry_after = wish.and_then(|wish| retry_after(wish, now)).map(|at| at.since(now));
         let text = answer.body_mut().read_to_string().context("the answer broke off")?;
         if text.is_empty() && status == 204 {
-            return Ok(Answer { status, body: Value::Null });
+            return Ok(Answer { status, body: Value::Null, retry_after });
         }
         match serde_json::from_str(&text) {
-            Ok(body) => Ok(Answer { status, body }),
+            Ok(body) => Ok(Answer { status, body, retry_after }),
             Err(_) => bail!(
                 "{}{path} answered {status}, and not as a gate does: is it the admin host?",
                 self.base
@@ -275,7 +283,8 @@ impl Client {
                 break;
             }
         }
-        Ok(Answer { status: 200, body: json!({ noun: found, "nextCursor": cursor }) })
+        let body = json!({ noun: found, "nextCursor": cursor });
+        Ok(Answer { status: 200, body, retry_after: None })
     }
 
     fn send(

@@ -2,6 +2,7 @@
 
 mod crypto;
 mod endpoints;
+mod forward;
 mod listen;
 mod send;
 mod sign;

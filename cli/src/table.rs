@@ -89,7 +89,7 @@ mod tests {
         ] {
             let body = json!({ "code": name, "detail": name, "correlationId": name,
                 "errors": [{ "field": name, "message": name }] });
-            let told = problem(&Answer { status: 400, body });
+            let told = problem(&Answer { status: 400, body, retry_after: None });
             assert_eq!(told, format!("400 {shown}: {shown}\n{shown} {shown}\nrequest {shown}\n"));
             let row = json!({ "name": name, "metadata": { name: 1 } });
             assert_eq!(text(&row["metadata"]), format!("{shown} 1"));
@@ -105,7 +105,7 @@ mod tests {
             "errors": [{ "field": "name", "message": "is missing" }, { "field": "", "message": "no" }],
         });
         assert_eq!(
-            problem(&Answer { status: 400, body }),
+            problem(&Answer { status: 400, body, retry_after: None }),
             "400 invalid_field: d.\nname is missing\nbody no\nrequest r1\n"
         );
     }

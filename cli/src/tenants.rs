@@ -151,7 +151,8 @@ impl UpdateArgs {
         };
         let answer = client.call("PATCH", &path(&self.name), Some(&self.body(version)?))?;
         if self.wait && !member(&answer.body, "job").is_null() {
-            let job = Answer { status: answer.status, body: answer.body.clone() };
+            let job =
+                Answer { status: answer.status, body: answer.body.clone(), retry_after: None };
             let done = jobs::waited(client, job)?;
             if !done.is_success() {
                 return done.tell(as_json, |_| String::new());

@@ -138,7 +138,7 @@ fn refusal(page: Streamed) -> Result<Answer> {
     let body = serde_json::from_str(&text).with_context(|| {
         format!("the answer is {}, and not as a gate's: is it one?", page.status)
     })?;
-    Ok(Answer { status: page.status, body })
+    Ok(Answer { status: page.status, body, retry_after: None })
 }
 
 /// Beside the file, so that it can take its place.

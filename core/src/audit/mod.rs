@@ -119,7 +119,8 @@ pub enum AuditRequest {
     /// Events are wanted: have the keeper of endpoints told of those to come. Answered with
     /// [`Watched`].
     Watch,
-    /// Lines of these types, oldest first. Answered with [`Watched`] and the lines, as [`Reply`].
+    /// Lines of these types, oldest first, and then as `Watch`. Answered with [`Watched`] and the lines,
+    /// as [`Reply`].
     Follow {
         /// Those after this one.
         after: u64,

@@ -88,7 +88,19 @@ impl Schedule {
         now: UnixMillis,
         chance: u32,
     ) -> Next {
-        match came.meaning() {
+        self.after_that(attempt, came.meaning(), wish, now, chance)
+    }
+
+    /// The same, for whoever knows better than the answer alone what it means.
+    pub fn after_that(
+        self,
+        attempt: u32,
+        meaning: Meaning,
+        wish: Option<UnixMillis>,
+        now: UnixMillis,
+        chance: u32,
+    ) -> Next {
+        match meaning {
             Meaning::Delivered => Next::Delivered,
             Meaning::Gone => Next::Gone,
             Meaning::Failed => match self.pause(attempt, chance) {

@@ -11,7 +11,7 @@ use crate::word::Word;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointRequest {
-    /// The audit has an event of this number. Answered with `Done`.
+    /// The audit has an event of this number. Answered with `Done`, or with `Unwanted`.
     Wake {
         /// The number of its last entry that is an event.
         last: u64,
@@ -65,12 +65,15 @@ pub enum EndpointRequest {
         /// Which.
         query: DeliveryQuery,
     },
-    /// Send again. Answered with `Replayed`, `Unknown` or `Disabled`.
+    /// Send again, as many as are taken at a time. Answered with `Replayed`, `Unknown` or `Disabled`.
     Replay {
         /// The endpoint's id.
         id: String,
         /// What.
         replay: Replay,
+        /// Where to go on, as the answer before said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Place>,
     },
 }
 
@@ -95,6 +98,8 @@ impl EndpointUpdate {
     pub fn of(self, endpoint: Endpoint) -> Endpoint {
         let mut next = endpoint;
         if let Some(url) = self.url {
+            // What failed elsewhere says nothing of this place.
+            next.failing_since = next.failing_since.filter(|_| next.url == url);
             next.url = url;
         }
         next.description = self.description.over(next.description);
@@ -153,6 +158,16 @@ pub enum ReplayWhich {
     },
 }
 
+/// Where a replay of many events goes on, by their ids. Its end is fixed when it begins: what is sent
+/// meanwhile, or arrives once more, is not chosen again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// After this event.
+    pub after: String,
+    /// Not after this one.
+    pub last: String,
+}
+
 /// A delivery, and what it is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
@@ -194,7 +209,12 @@ pub enum EndpointReply {
     Replayed {
         /// So many.
         count: u64,
+        /// Where to go on; none: that were all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<Place>,
     },
+    /// There is no endpoint: nobody wants events.
+    Unwanted,
     /// There is no such endpoint.
     Unknown,
     /// There are as many as there may be.

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Endpoint, Why};
-use crate::delivery::{Attempt, Next, Schedule};
+use crate::delivery::{Attempt, Meaning, Next, Schedule};
 use crate::time::UnixMillis;
+use crate::webhook::destination::Destination;
 
 /// The most attempts that are kept of one delivery, the latest: replays add to them.
 const MAX_ATTEMPTS: usize = 30;
@@ -35,6 +36,17 @@ pub struct Delivery {
     /// What came of them, the oldest first.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
+}
+
+/// An attempt that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Where it was sent to: the endpoint may be at another place by now.
+    pub url: Destination,
+    /// When the next one is wanted, by `Retry-After`.
+    pub wish: Option<UnixMillis>,
 }
 
 /// What an attempt did besides to its delivery.
@@ -84,45 +96,53 @@ impl Delivery {
         }
     }
 
-    /// What comes of an attempt that ended at `now`. `wish` is the endpoint's `Retry-After`, `chance`
-    /// any number.
+    /// What comes of an attempt that ended at `now`. `chance` is any number.
     ///
     /// An endpoint is switched off when it says so (410), and when an event was tried to the end and
-    /// nothing at all arrived there since its first attempt.
+    /// nothing at all arrived there since its first attempt. What the place says that it was at before
+    /// is of the delivery alone.
     pub fn attempted(
         &mut self,
         endpoint: &mut Endpoint,
-        attempt: Attempt,
-        wish: Option<UnixMillis>,
+        ended: &Ended,
         now: UnixMillis,
         chance: u32,
     ) -> Outcome {
+        let Ended { attempt, ref url, wish } = *ended;
         let begun = self.begun(attempt);
+        let moved = endpoint.url != *url;
         self.tries = self.tries.saturating_add(1);
         self.attempts.push(attempt);
         let surplus = self.attempts.len().saturating_sub(MAX_ATTEMPTS);
         self.attempts.drain(..surplus);
-        let next = Schedule::STANDARD.after(self.tries, attempt.came, wish, now, chance);
-        if next == Next::Delivered {
-            self.state = DeliveryState::Delivered;
-            let failed = endpoint.failing_since.take();
-            return if failed.is_some() { Outcome::Changed } else { Outcome::Nothing };
-        }
-        let failed_before = endpoint.failing_since;
-        let failing_since = *endpoint.failing_since.get_or_insert(attempt.at);
-        let why = match next {
-            Next::Gone => Some(Why::Gone),
-            Next::Dead if failing_since <= begun => Some(Why::Dead),
-            Next::Delivered | Next::Again(_) | Next::Dead => None,
+        let meaning = match attempt.came.meaning() {
+            Meaning::Gone if moved => Meaning::Failed,
+            meaning => meaning,
         };
+        let next = Schedule::STANDARD.after_that(self.tries, meaning, wish, now, chance);
         self.state = match next {
+            Next::Delivered => DeliveryState::Delivered,
             // It may have been switched off meanwhile.
             Next::Again(_) if !endpoint.is_on() => DeliveryState::Held,
             Next::Again(at) => {
                 self.next_at = at;
                 DeliveryState::Pending
             }
-            Next::Delivered | Next::Gone | Next::Dead => DeliveryState::Dead,
+            Next::Gone | Next::Dead => DeliveryState::Dead,
+        };
+        if moved {
+            return Outcome::Nothing;
+        }
+        let failed_before = endpoint.failing_since;
+        if next == Next::Delivered {
+            endpoint.failing_since = None;
+            return if failed_before.is_some() { Outcome::Changed } else { Outcome::Nothing };
+        }
+        let failing_since = *endpoint.failing_since.get_or_insert(attempt.at);
+        let why = match next {
+            Next::Gone => Some(Why::Gone),
+            Next::Dead if failing_since <= begun => Some(Why::Dead),
+            Next::Delivered | Next::Again(_) | Next::Dead => None,
         };
         match why {
             Some(why) if endpoint.is_on() => {

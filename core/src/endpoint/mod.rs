@@ -5,19 +5,22 @@
 //! nothing that was written down is lost on the way, and keeps a delivery for each endpoint and
 //! event. All here is a pure transition; time, chance and the answers are arguments.
 //!
-//! Scope: which event goes to which endpoint, what is sent, what an attempt does to the delivery and
-//! to the endpoint. Out of scope: the schedule ([`crate::delivery`]), signing
+//! Scope: which event goes to which endpoint, what is sent and when it is its turn, what an attempt
+//! does to the delivery and to the endpoint. Out of scope: the schedule ([`crate::delivery`]), signing
 //! ([`crate::webhook::uniform`]), and storing.
 
 mod ask;
 mod delivery;
 mod event;
+mod flight;
 
 pub use ask::{
-    DeliveryQuery, EndpointReply, EndpointRequest, EndpointUpdate, Replay, ReplayWhich, Shown,
+    DeliveryQuery, EndpointReply, EndpointRequest, EndpointUpdate, Place, Replay, ReplayWhich,
+    Shown,
 };
-pub use delivery::{Delivery, DeliveryState, Outcome};
+pub use delivery::{Delivery, DeliveryState, Ended, Outcome};
 pub use event::{EVENTS, Event, TEST, event_of, is_event, test_event};
+pub use flight::{Flight, Places};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,17 +1,19 @@
+use std::collections::{BTreeMap, VecDeque};
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::delivery::{Attempt, Came, Fault};
+use crate::policy::Platform;
 use crate::webhook::destination::Home;
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
 fn endpoint() -> Endpoint {
-    let home = Home { hosts: &[], production: true };
     Endpoint {
         id: "ep_0123456789abcdef".to_owned(),
-        url: Destination::parse("https://hooks.acme.com/x", home).unwrap(),
+        url: destination("https://hooks.acme.com/x"),
         description: None,
         events: None,
         state: EndpointState::Enabled,
@@ -24,8 +26,14 @@ fn endpoint() -> Endpoint {
     }
 }
 
-fn attempt(at: UnixMillis, came: Came) -> Attempt {
-    Attempt { at, took: Millis::millis(5), came }
+fn destination(url: &str) -> Destination {
+    Destination::parse(url, Home { hosts: &[], production: true }).unwrap()
+}
+
+/// An attempt at the place of [`endpoint`].
+fn attempt(at: UnixMillis, came: Came) -> Ended {
+    let attempt = Attempt { at, took: Millis::millis(5), came };
+    Ended { attempt, url: endpoint().url, wish: None }
 }
 
 #[test]
@@ -144,6 +152,11 @@ fn a_change_says_what_it_changes_and_nothing_more() {
         (mended.state, mended.why, mended.failing_since),
         (EndpointState::Enabled, None, None)
     );
+    // Its failures are those of a place.
+    let to = |url: &str| EndpointUpdate { url: Some(destination(url)), ..nothing.clone() };
+    assert_eq!(to("https://hooks.acme.com/x").of(before.clone()).failing_since, Some(NOW));
+    let moved = to("https://hooks.acme.com/y").of(before.clone());
+    assert_eq!((moved.failing_since, moved.why), (None, Some(Why::Gone)));
     let emptied =
         EndpointUpdate { description: Word::Null, events: Word::Null, ..nothing }.of(before);
     assert_eq!((emptied.description, emptied.events), (None, None));
@@ -164,7 +177,7 @@ fn an_attempt_does_to_its_delivery_what_its_answer_means() {
     ] {
         let mut endpoint = endpoint();
         let mut delivery = Delivery::new(&endpoint, NOW);
-        let told = delivery.attempted(&mut endpoint, attempt(NOW, came), None, NOW, 0);
+        let told = delivery.attempted(&mut endpoint, &attempt(NOW, came), NOW, 0);
         assert_eq!((delivery.state, endpoint.is_on(), told), (state, on, outcome), "{came:?}");
         assert_eq!(endpoint.why, (!on).then_some(Why::Gone));
         assert_eq!(endpoint.version, if on { 1 } else { 2 });
@@ -178,7 +191,7 @@ fn to_the_end(delivery: &mut Delivery, endpoint: &mut Endpoint) -> (UnixMillis, 
     loop {
         let at = delivery.next_at;
         let came = Came::Status(500);
-        let told = delivery.attempted(endpoint, attempt(at, came), None, at, 0);
+        let told = delivery.attempted(endpoint, &attempt(at, came), at, 0);
         if delivery.state != DeliveryState::Pending {
             return (at, told);
         }
@@ -199,10 +212,10 @@ fn an_endpoint_where_nothing_arrives_for_as_long_as_one_event_is_tried_is_dead()
     let mut endpoint = self::endpoint();
     let mut delivery = Delivery::new(&endpoint, NOW);
     let failed = Came::Status(500);
-    delivery.attempted(&mut endpoint, attempt(NOW, failed), None, NOW, 0);
+    delivery.attempted(&mut endpoint, &attempt(NOW, failed), NOW, 0);
     let mut other = Delivery::new(&endpoint, NOW);
     let came = Came::Status(200);
-    let told = other.attempted(&mut endpoint, attempt(NOW, came), None, NOW, 0);
+    let told = other.attempted(&mut endpoint, &attempt(NOW, came), NOW, 0);
     assert_eq!((told, endpoint.failing_since), (Outcome::Changed, None));
     let (_, told) = to_the_end(&mut delivery, &mut endpoint);
     assert_eq!((delivery.state, told), (DeliveryState::Dead, Outcome::Nothing));
@@ -217,13 +230,57 @@ fn an_endpoint_where_nothing_arrives_for_as_long_as_one_event_is_tried_is_dead()
 }
 
 #[test]
+fn what_the_place_of_before_says_is_of_the_delivery_alone() {
+    use DeliveryState::{Delivered, Pending};
+    let since = NOW.minus(Millis::days(9));
+    let moved = Endpoint { url: destination("https://new.acme.com/"), ..endpoint() };
+    for failing_since in [None, Some(since)] {
+        let moved = Endpoint { failing_since, ..moved.clone() };
+        for (status, state) in [(410, Pending), (500, Pending), (200, Delivered)] {
+            let mut endpoint = moved.clone();
+            let mut delivery = Delivery::new(&endpoint, NOW);
+            let came = attempt(NOW, Came::Status(status));
+            let told = delivery.attempted(&mut endpoint, &came, NOW, 0);
+            assert_eq!((delivery.state, told), (state, Outcome::Nothing), "{status}");
+            assert_eq!(endpoint, moved, "{status}");
+        }
+        // The last attempt: the event is dead, and the new place has not been tried once.
+        let mut endpoint = moved.clone();
+        let mut delivery = Delivery { tries: 9, ..Delivery::new(&endpoint, NOW) };
+        let came = attempt(NOW, Came::Status(410));
+        assert_eq!(delivery.attempted(&mut endpoint, &came, NOW, 0), Outcome::Nothing);
+        assert_eq!((delivery.state, endpoint), (DeliveryState::Dead, moved));
+    }
+}
+
+#[test]
+fn places_go_round_and_no_delivery_has_two() {
+    let places = Places { all: 3, of_one: 2 };
+    let mut flight = Flight::default();
+    let names = |flight: &Flight| flight.in_turn(["a", "b", "c"].map(str::to_owned).to_vec());
+    assert!(flight.start("a", "1") && !flight.start("a", "1") && flight.start("a", "2"));
+    assert_eq!((flight.of("a"), flight.is_free("a", places)), (2, false));
+    assert_eq!(names(&flight), ["b", "c", "a"]);
+    assert!(flight.is_free("b", places) && flight.start("b", "1"));
+    assert_eq!(names(&flight), ["c", "a", "b"]);
+    assert!(!flight.is_free("c", places), "all are taken");
+    flight.end("a", "2");
+    assert!(flight.is_free("c", places) && flight.has("a", "1") && !flight.has("a", "2"));
+    flight.forget("b");
+    assert_eq!(names(&flight), ["b", "c", "a"], "as one that never had a place");
+    assert_eq!((flight.len(), flight.is_empty()), (2, false));
+    assert_eq!(Places::on(Platform::Cloudflare), Places { all: 6, of_one: 2 });
+    assert_eq!(Places::on(Platform::Workerd), Places { all: 32, of_one: 4 });
+}
+
+#[test]
 fn what_is_for_an_endpoint_that_is_off_is_held() {
     let off = Endpoint { state: EndpointState::Disabled, ..endpoint() };
     assert_eq!(Delivery::new(&off, NOW).state, DeliveryState::Held);
     // Switched off while an attempt was under way.
     let mut delivery = Delivery::new(&endpoint(), NOW);
     let mut off = off;
-    delivery.attempted(&mut off, attempt(NOW, Came::Status(500)), None, NOW, 0);
+    delivery.attempted(&mut off, &attempt(NOW, Came::Status(500)), NOW, 0);
     assert_eq!(delivery.state, DeliveryState::Held);
     let event = Endpoint { why: Some(Why::Dead), version: 4, ..off }.disabled_event("acme", NOW);
     assert_eq!(event.once.as_deref(), Some("endpoint.disabled/ep_0123456789abcdef/4"));
@@ -253,7 +310,7 @@ proptest! {
             now = delivery.next_at.max(now);
             let tries = delivery.tries;
             let wish = wish.map(|secs| now.plus(Millis::secs(secs)));
-            delivery.attempted(&mut endpoint, attempt(now, came), wish, now, chance);
+            delivery.attempted(&mut endpoint, &Ended { wish, ..attempt(now, came) }, now, chance);
             prop_assert_eq!(delivery.tries, tries + 1);
             prop_assert!(delivery.tries <= 10);
             prop_assert!(delivery.attempts.len() <= 30);
@@ -264,5 +321,35 @@ proptest! {
             let text = serde_json::to_string(&delivery).unwrap();
             prop_assert_eq!(serde_json::from_str::<Delivery>(&text).unwrap(), delivery.clone());
         }
+    }
+}
+
+proptest! {
+    /// However many endpoints hang: one that answers has a place again after every other had one.
+    #[test]
+    fn nobody_who_answers_waits_for_more_than_one_turn_of_each(
+        hanging in 1_usize..20, all in 1_usize..8, of_one in 1_usize..4,
+    ) {
+        let places = Places { all, of_one };
+        let mut flight = Flight::default();
+        let endpoints: Vec<String> = (0..=hanging).map(|i| format!("ep_{i:02}")).collect();
+        // Every endpoint has more due than is ever sent; each place is given back in its turn.
+        let mut served = BTreeMap::new();
+        let mut under_way = VecDeque::new();
+        for event in 0..200_usize {
+            let free = |at: &&String| flight.is_free(at, places);
+            let order = flight.in_turn(endpoints.clone());
+            if let Some(next) = order.iter().find(free).cloned() {
+                prop_assert!(flight.start(&next, &event.to_string()));
+                prop_assert!(flight.len() <= all && flight.of(&next) <= of_one);
+                *served.entry(next.clone()).or_insert(0_u32) += 1;
+                under_way.push_back((next, event.to_string()));
+            } else if let Some((endpoint, event)) = under_way.pop_front() {
+                flight.end(&endpoint, &event);
+            }
+        }
+        let least = endpoints.iter().map(|at| served.get(at).copied().unwrap_or(0)).min().unwrap();
+        let most = served.values().copied().max().unwrap();
+        prop_assert!(most - least <= 1, "{served:?}");
     }
 }

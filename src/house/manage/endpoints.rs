@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tollgate_core::audit::{AuditRequest, Watched};
 use tollgate_core::endpoint::{
-    Endpoint, EndpointReply, EndpointRequest, SECRET_BYTES, endpoint_id,
+    Endpoint, EndpointReply, EndpointRequest, Replay, SECRET_BYTES, endpoint_id,
 };
 use tollgate_core::manage::{
     ALL_TENANTS, BASE, Caller, EndpointAct, EndpointGround, NewEndpoint, RegistryRequest,
@@ -88,13 +88,10 @@ pub(super) async fn act(
         EndpointAct::Replay => {
             let replay = endpoint_replay(body)?;
             let dry_run = replay.dry_run;
-            let request = EndpointRequest::Replay { id: id.clone(), replay };
             if !dry_run {
                 context.changes();
             }
-            let EndpointReply::Replayed { count } = ask(context, &tenant, request).await? else {
-                return Err(Code::AdmissionUnavailable.into());
-            };
+            let count = replayed(context, &tenant, &id, replay).await?;
             if !dry_run {
                 audited(context, caller, "endpoint.replayed", &tenant, &id, Vec::new()).await?;
             }
@@ -143,6 +140,28 @@ async fn rotate(
     let endpoint = one(ask(context, tenant, request).await?)?;
     audited(context, caller, "endpoint.rotated", tenant, &id, Vec::new()).await?;
     Ok(told(&endpoint, tenant, Some(&secret)))
+}
+
+/// Has the keeper send again, in as many calls as it takes; how many that were.
+async fn replayed(
+    context: &Context,
+    tenant: &str,
+    id: &str,
+    replay: Replay,
+) -> Result<u64, Refused> {
+    let (mut all, mut from) = (0_u64, None);
+    loop {
+        let (id, replay) = (id.to_owned(), replay.clone());
+        let request = EndpointRequest::Replay { id, replay, from };
+        let EndpointReply::Replayed { count, next } = ask(context, tenant, request).await? else {
+            return Err(Code::AdmissionUnavailable.into());
+        };
+        all = all.saturating_add(count);
+        if next.is_none() {
+            return Ok(all);
+        }
+        from = next;
+    }
 }
 
 async fn deliveries(

@@ -4,14 +4,18 @@
 //! It stands beside the tenant's own object, because an endpoint that hangs holds up an alarm for as
 //! long as an attempt may take: revoking a tenant's keys does not wait for somebody's server.
 
+mod replay;
 mod sending;
 mod table;
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use js_sys::Promise;
 use tollgate_core::endpoint::{
-    Delivery, Endpoint, EndpointReply, EndpointRequest, Event, MAX_ENDPOINTS, Replay, ReplayWhich,
-    Shown, event_id, test_event,
+    Delivery, Endpoint, EndpointReply, EndpointRequest, Event, Flight, MAX_ENDPOINTS, Shown,
+    event_id, test_event,
 };
 use tollgate_core::road::Fault;
 use tollgate_core::time::{Millis, UnixMillis};
@@ -27,18 +31,41 @@ const AGAIN: Millis = Millis::secs(30);
 
 /// The endpoints of one tenant.
 #[durable_object(alarm)]
-#[derive(Debug)]
 pub struct EndpointObject {
+    keeper: Rc<Keeper>,
+}
+
+/// What attempts go on with that outlive the alarm that started them.
+struct Keeper {
     store: Store,
-    env: Env,
+    env: JsValue,
     /// True while the alarm is at work.
     working: Cell<bool>,
+    /// How often the audit was to be asked, whatever it has.
+    asked: Cell<u64>,
+    /// What is under way in this instance, whichever alarm started it.
+    flight: RefCell<Flight>,
+    /// Each of them, for whoever waits until one has ended: endpoint and event.
+    attempts: RefCell<BTreeMap<(String, String), Promise>>,
+}
+
+impl core::fmt::Debug for EndpointObject {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(out, "EndpointObject({} under way)", self.keeper.flight.borrow().len())
+    }
 }
 
 impl DurableObject for EndpointObject {
     fn new(state: State, env: Env) -> Self {
-        let store = Store::of_parts(state, &[table::SCHEMA, told::SCHEMA], &[]);
-        Self { store, env, working: Cell::default() }
+        let keeper = Keeper {
+            store: Store::of_parts(state, &[table::SCHEMA, told::SCHEMA], &[]),
+            env: env.into(),
+            working: Cell::default(),
+            asked: Cell::default(),
+            flight: RefCell::default(),
+            attempts: RefCell::default(),
+        };
+        Self { keeper: Rc::new(keeper) }
     }
 
     async fn fetch(&self, _: Request) -> worker::Result<Response> {
@@ -47,22 +74,7 @@ impl DurableObject for EndpointObject {
 
     /// Sends what is due. Never fails: what could not be done has its turn again.
     async fn alarm(&self) -> worker::Result<Response> {
-        self.store.woken();
-        noted(self.store.hold(now().plus(AGAIN)));
-        self.working.set(true);
-        noted(self.send_due().await);
-        noted(told::tell(&self.store, &self.env).await);
-        noted(self.forget_old(now()));
-        self.working.set(false);
-        match self.next_at(now()) {
-            Ok(None) => {}
-            Ok(Some(at)) => noted(self.store.wake_at(at)),
-            Err(fault) => {
-                noted(Err(fault));
-                noted(self.store.wake_at(now().plus(AGAIN)));
-            }
-        }
-        noted(self.store.release());
+        self.keeper.alarm().await;
         Response::empty()
     }
 }
@@ -74,34 +86,66 @@ impl EndpointObject {
     /// # Errors
     /// When the request makes no sense, or storage fails.
     pub fn call(&self, message: &str) -> Result<String, JsValue> {
-        let reply = self.answer(message).and_then(|reply| {
+        let reply = self.keeper.answer(message).and_then(|reply| {
             serde_json::to_string(&reply).map_err(|error| Fault(error.to_string()))
         });
         reply.map_err(|fault| refuse("endpoint", &fault))
     }
 }
 
-impl EndpointObject {
+impl Keeper {
+    async fn alarm(self: &Rc<Self>) {
+        self.store.woken();
+        noted(self.store.hold(now().plus(AGAIN)));
+        self.working.set(true);
+        let sent = self.send_due().await;
+        // What cannot be sent now is not tried in a circle.
+        let earliest = if sent.is_err() { now().plus(AGAIN) } else { UnixMillis::default() };
+        noted(sent);
+        noted(told::tell(&self.store, &self.env).await);
+        noted(self.forget_old(now()));
+        self.working.set(false);
+        match self.next_at(now()) {
+            Ok(None) => {}
+            Ok(Some(at)) => noted(self.store.wake_at(at.max(earliest))),
+            Err(fault) => {
+                noted(Err(fault));
+                noted(self.store.wake_at(now().plus(AGAIN)));
+            }
+        }
+        noted(self.store.release());
+    }
+
     fn answer(&self, message: &str) -> Result<EndpointReply, Fault> {
         let now = now();
         let request = serde_json::from_str(message).map_err(|error| Fault(error.to_string()))?;
         let reply = self.reply(request, now)?;
         // Whoever asks sets an alarm going again that was lost.
-        let rests = !self.store.has_alarm() && !self.working.get();
-        if let Some(at) = self.next_at(now)?.filter(|_| rests) {
-            self.store.wake_at(at)?;
+        if !self.store.has_alarm() {
+            self.arm()?;
         }
         Ok(reply)
+    }
+
+    /// Sets the alarm to when there is something to do next. One that is at work does so at its end.
+    fn arm(&self) -> Result<(), Fault> {
+        if self.working.get() {
+            return Ok(());
+        }
+        self.next_at(now())?.map_or(Ok(()), |at| self.store.wake_at(at))
     }
 
     fn reply(&self, request: EndpointRequest, now: UnixMillis) -> Result<EndpointReply, Fault> {
         match request {
             EndpointRequest::Wake { last } => {
+                if self.endpoint_ids()?.is_empty() {
+                    return Ok(EndpointReply::Unwanted);
+                }
                 self.known(last)?;
                 self.store.wake_at(now)?;
                 Ok(EndpointReply::Done)
             }
-            EndpointRequest::Create(endpoint) => self.create(*endpoint),
+            EndpointRequest::Create(endpoint) => self.create(*endpoint, now),
             EndpointRequest::List { limit, after } => self.list(limit, after.as_deref()),
             EndpointRequest::Read { id } => self.with(&id, |endpoint| Ok(shown(endpoint))),
             EndpointRequest::Update { id, update } => self.with(&id, |endpoint| {
@@ -116,7 +160,8 @@ impl EndpointObject {
                 self.change(endpoint)
             }),
             EndpointRequest::Delete { id } => self.with(&id, |endpoint| {
-                self.delete(&endpoint.id)?;
+                self.store.transaction(&mut || self.delete(&endpoint.id))?;
+                self.flight.borrow_mut().forget(&endpoint.id);
                 Ok(EndpointReply::Done)
             }),
             EndpointRequest::Test { id, tenant } => self.with(&id, |endpoint| {
@@ -129,8 +174,8 @@ impl EndpointObject {
             EndpointRequest::Deliveries { id, query } => {
                 self.with(&id, |endpoint| self.deliveries(&endpoint.id, &query))
             }
-            EndpointRequest::Replay { id, replay } => {
-                self.with(&id, |endpoint| self.replay(&endpoint, &replay, now))
+            EndpointRequest::Replay { id, replay, from } => {
+                self.with(&id, |endpoint| self.replay(&endpoint, &replay, from, now))
             }
         }
     }
@@ -143,7 +188,7 @@ impl EndpointObject {
         self.endpoint(id)?.map_or(Ok(EndpointReply::Unknown), of)
     }
 
-    fn create(&self, endpoint: Endpoint) -> Result<EndpointReply, Fault> {
+    fn create(&self, endpoint: Endpoint, now: UnixMillis) -> Result<EndpointReply, Fault> {
         if let Some(known) = self.endpoint(&endpoint.id)? {
             return Ok(shown(known));
         }
@@ -151,20 +196,28 @@ impl EndpointObject {
         if count >= MAX_ENDPOINTS {
             return Ok(EndpointReply::Full);
         }
+        self.store.transaction(&mut || {
+            if count == 0 {
+                // Nobody wanted what came before. The audit may have been told so since it was asked
+                // to tell of events, and is asked once more.
+                self.begin_after(endpoint.since)?;
+                self.asked.set(self.asked.get().saturating_add(1));
+                self.mark(table::ASK, 1)?;
+            }
+            self.keep(&endpoint)
+        })?;
         if count == 0 {
-            // Nobody wanted what came before.
-            self.begin_after(endpoint.since)?;
+            self.store.wake_at(now)?;
         }
-        self.keep(&endpoint)?;
         Ok(shown(endpoint))
     }
 
     /// What waits for an endpoint that is off is held.
     fn change(&self, endpoint: Endpoint) -> Result<EndpointReply, Fault> {
-        self.keep(&endpoint)?;
-        if !endpoint.is_on() {
-            self.hold_pending(&endpoint.id)?;
-        }
+        self.store.transaction(&mut || {
+            self.keep(&endpoint)?;
+            if endpoint.is_on() { Ok(()) } else { self.hold_pending(&endpoint.id) }
+        })?;
         Ok(shown(endpoint))
     }
 
@@ -176,42 +229,13 @@ impl EndpointObject {
     ) -> Result<EndpointReply, Fault> {
         let id = fresh_event_id(now)?;
         let delivery = Delivery::new(endpoint, now);
-        self.keep_event(&id, event, now)?;
-        self.keep_delivery(&endpoint.id, &id, &delivery)?;
+        self.store.transaction(&mut || {
+            self.keep_event(&id, event, now)?;
+            self.keep_delivery(&endpoint.id, &id, &delivery)
+        })?;
         self.store.wake_at(now)?;
         let (kind, at) = (event.kind.clone(), event.at);
         Ok(EndpointReply::Sent(Box::new(Shown { event: id, kind, at, delivery })))
-    }
-
-    fn replay(
-        &self,
-        endpoint: &Endpoint,
-        replay: &Replay,
-        now: UnixMillis,
-    ) -> Result<EndpointReply, Fault> {
-        if !endpoint.is_on() {
-            return Ok(EndpointReply::Disabled);
-        }
-        let events = match &replay.which {
-            ReplayWhich::Ids(ids) => self.events_of(&endpoint.id, ids)?,
-            ReplayWhich::Since { since, state } => {
-                self.events_since(&endpoint.id, *since, *state)?
-            }
-        };
-        let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
-        if replay.dry_run {
-            return Ok(EndpointReply::Replayed { count });
-        }
-        for event in &events {
-            if let Some(mut delivery) = self.delivery(&endpoint.id, event)? {
-                delivery.replay(now);
-                self.keep_delivery(&endpoint.id, event, &delivery)?;
-            }
-        }
-        if count > 0 {
-            self.store.wake_at(now)?;
-        }
-        Ok(EndpointReply::Replayed { count })
     }
 }
 

@@ -1,13 +1,13 @@
 //! From the audit to the endpoints: what is new is read, and what is due is sent.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Array, Promise};
 use tollgate_core::audit::{AuditRequest, Reply, Watched};
 use tollgate_core::delivery::{Attempt, Came, Fault as Why, TIMEOUT, retry_after};
-use tollgate_core::endpoint::{Delivery, EVENTS, Endpoint, Event, Outcome, event_of};
+use tollgate_core::endpoint::{
+    Delivery, EVENTS, Ended, Endpoint, Event, Outcome, Places, event_of,
+};
 use tollgate_core::manage::{RegistryRequest, own_hosts};
 use tollgate_core::policy::Platform;
 use tollgate_core::road::Fault;
@@ -20,8 +20,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
 
 use super::super::store::note_fault;
-use super::table::Due;
-use super::{EndpointObject, fresh_event_id, told};
+use super::table::ASK;
+use super::{Keeper, fresh_event_id, noted, told};
 use crate::gate::gate;
 use crate::house::bindings::{self, Unanswered, settle};
 use crate::house::crypto::aes;
@@ -29,23 +29,12 @@ use crate::platform::{now, random};
 
 /// Entries of the audit that are read at a time.
 const READ: u64 = 100;
-/// Deliveries that are under way at once, of all endpoints and of one: one that hangs leaves places
-/// to the others.
-const MOST: usize = 32;
-const MOST_OF_ONE: usize = 4;
 /// An alarm begins nothing new after this time; the next one does.
 const TURN: Millis = Millis::minutes(1);
 /// How often it is looked for what has become due while others are under way, in milliseconds.
 const LOOK: i32 = 1_000;
 /// When a delivery is due again whose attempt the gate's end cut off.
 const LEASE: Millis = Millis::minutes(2);
-
-/// An attempt that has ended.
-struct Ended {
-    due: Due,
-    attempt: Attempt,
-    wish: Option<UnixMillis>,
-}
 
 /// What an attempt takes.
 struct Parcel {
@@ -56,35 +45,31 @@ struct Parcel {
     body: String,
 }
 
-impl EndpointObject {
-    /// Reads what is new, and sends what is due, until nothing is under way.
-    pub(super) async fn send_due(&self) -> Result<(), Fault> {
+impl Keeper {
+    /// Reads what is new, and sends what is due, until nothing is under way or its time is over. What
+    /// is under way then goes on by itself: an object that waits for an answer stays, on Cloudflare for
+    /// at least 70 s, and an attempt is over after [`TIMEOUT`].
+    pub(super) async fn send_due(self: &Rc<Self>) -> Result<(), Fault> {
         let until = now().plus(TURN);
-        let ended: Rc<RefCell<Vec<Ended>>> = Rc::default();
-        let mut under_way: BTreeMap<(String, String), Promise> = BTreeMap::new();
-        loop {
-            for done in ended.take() {
-                under_way.remove(&(done.due.endpoint.clone(), done.due.event.clone()));
-                self.ended(&done).unwrap_or_else(|fault| note_fault("endpoint", &fault));
-            }
-            if now() < until {
-                // What cannot be read now keeps nothing from being sent.
-                self.read_on().await.unwrap_or_else(|fault| note_fault("endpoint", &fault));
-                self.begin_due(&mut under_way, &ended)?;
-            }
-            if under_way.is_empty() && ended.borrow().is_empty() {
+        while now() < until {
+            // What cannot be read now keeps nothing from being sent.
+            noted(self.read_on().await);
+            self.begin_due()?;
+            let all: Array = self.attempts.borrow().values().collect();
+            if all.length() == 0 {
                 return Ok(());
             }
-            let all: Array = under_way.values().collect();
             // That the look comes first is no fault.
             let _ = settle(Ok(Promise::race(&all).into()), LOOK).await;
         }
+        Ok(())
     }
 
     /// Takes what the audit has of events, and puts it on its way to each endpoint that wants it. A
-    /// page of it and how far was read are stored in one turn.
+    /// page of it and how far was read are stored together or not at all.
     async fn read_on(&self) -> Result<(), Fault> {
         while let Some(after) = self.unread()? {
+            let asked = self.asked.get();
             let types = EVENTS.map(str::to_owned).to_vec();
             let follow = AuditRequest::Follow { after, types, limit: READ };
             let message = serde_json::to_string(&RegistryRequest::Audit(follow))
@@ -99,8 +84,12 @@ impl EndpointObject {
                 Some(seq) if whole => seq,
                 _ => last.max(after),
             };
-            self.take(&events, now())?;
-            self.read_up_to(read)?;
+            self.store.transaction(&mut || {
+                self.take(&events, now())?;
+                self.read_up_to(read)?;
+                // Somebody may have wanted it anew while it was asked.
+                if asked == self.asked.get() { self.unmark(ASK) } else { Ok(()) }
+            })?;
         }
         Ok(())
     }
@@ -126,61 +115,78 @@ impl EndpointObject {
         Ok(())
     }
 
-    fn begin_due(
-        &self,
-        under_way: &mut BTreeMap<(String, String), Promise>,
-        ended: &Rc<RefCell<Vec<Ended>>>,
-    ) -> Result<(), Fault> {
-        let tenant = self.store.name()?;
-        let most = u64::try_from(MOST.saturating_mul(8)).unwrap_or(u64::MAX);
-        for due in self.due(now(), most)? {
-            let of_one = under_way.keys().filter(|(endpoint, _)| *endpoint == due.endpoint).count();
-            if under_way.len() >= MOST || of_one >= MOST_OF_ONE {
-                continue;
+    /// Gives away the places that are free, to each endpoint in its turn.
+    fn begin_due(self: &Rc<Self>) -> Result<(), Fault> {
+        let places = Places::on(gate(&self.env)?.policy.gate.platform);
+        let endpoints = self.endpoint_ids()?;
+        let mut begun = true;
+        while begun {
+            begun = false;
+            let order = self.flight.borrow().in_turn(endpoints.clone());
+            for endpoint in order {
+                if self.flight.borrow().is_free(&endpoint, places) {
+                    begun |= self.begin_one(&endpoint)?;
+                }
             }
-            let (endpoint, body) = (self.endpoint(&due.endpoint)?, self.body(&due.event)?);
-            let (Some(endpoint), Some(body)) = (endpoint, body) else { continue };
-            self.begun(&due, now().plus(LEASE))?;
-            let parcel = Parcel {
-                env: JsValue::clone(&self.env),
-                tenant: tenant.clone(),
-                endpoint,
-                event: due.event.clone(),
-                body,
-            };
-            let name = (due.endpoint.clone(), due.event.clone());
-            let ended = Rc::clone(ended);
-            let sending = future_to_promise(async move {
-                let at = now();
-                let (came, wish) = parcel.send().await;
-                let attempt = Attempt { at, took: now().since(at), came };
-                ended.borrow_mut().push(Ended { due, attempt, wish });
-                Ok(JsValue::UNDEFINED)
-            });
-            under_way.insert(name, sending);
         }
         Ok(())
     }
 
+    /// Begins the delivery to this endpoint that has been due the longest; false if there is none.
+    fn begin_one(self: &Rc<Self>, id: &str) -> Result<bool, Fault> {
+        // One that was sent again while an attempt of before is under way is due and has to wait.
+        let most = self.flight.borrow().of(id).saturating_add(1);
+        let due = self.due(id, now(), most)?;
+        let free = |event: &String| !self.flight.borrow().has(id, event);
+        let Some(event) = due.into_iter().find(free) else { return Ok(false) };
+        let (Some(endpoint), Some(body)) = (self.endpoint(id)?, self.body(&event)?) else {
+            self.drop_delivery(id, &event)?;
+            return Ok(true);
+        };
+        self.begun(id, &event, now().plus(LEASE))?;
+        if !self.flight.borrow_mut().start(id, &event) {
+            return Ok(false);
+        }
+        let url = endpoint.url.clone();
+        let (env, tenant) = (self.env.clone(), self.store.name()?);
+        let parcel = Parcel { env, tenant, endpoint, event: event.clone(), body };
+        let name = (id.to_owned(), event);
+        let keeper = Rc::clone(self);
+        let (id, event) = name.clone();
+        let sending = future_to_promise(async move {
+            let at = now();
+            let (came, wish) = parcel.send().await;
+            let attempt = Attempt { at, took: now().since(at), came };
+            noted(keeper.ended(&id, &event, &Ended { attempt, url, wish }));
+            keeper.flight.borrow_mut().end(&id, &event);
+            keeper.attempts.borrow_mut().remove(&(id, event));
+            // No alarm is at work any more that would look what is next.
+            noted(keeper.arm());
+            Ok(JsValue::UNDEFINED)
+        });
+        self.attempts.borrow_mut().insert(name, sending);
+        Ok(true)
+    }
+
     /// Stores what came of an attempt. The endpoint may be another one by now, or gone.
-    fn ended(&self, Ended { due, attempt, wish }: &Ended) -> Result<(), Fault> {
-        let endpoint = self.endpoint(&due.endpoint)?;
-        let delivery = self.delivery(&due.endpoint, &due.event)?;
+    fn ended(&self, id: &str, event: &str, ended: &Ended) -> Result<(), Fault> {
+        let (endpoint, delivery) = (self.endpoint(id)?, self.delivery(id, event)?);
         let (Some(mut endpoint), Some(mut delivery)) = (endpoint, delivery) else { return Ok(()) };
         let chance = random().map_or(0, u32::from_le_bytes);
-        let now = now();
-        let outcome = delivery.attempted(&mut endpoint, *attempt, *wish, now, chance);
-        self.keep_delivery(&due.endpoint, &due.event, &delivery)?;
-        match outcome {
-            Outcome::Nothing => Ok(()),
-            Outcome::Changed => self.keep(&endpoint),
-            Outcome::Off => {
-                let tenant = self.store.name()?;
-                self.keep(&endpoint)?;
-                self.hold_pending(&endpoint.id)?;
-                told::keep(&self.store, &endpoint.disabled_event(&tenant, now))
+        let (now, tenant) = (now(), self.store.name()?);
+        let outcome = delivery.attempted(&mut endpoint, ended, now, chance);
+        self.store.transaction(&mut || {
+            self.keep_delivery(id, event, &delivery)?;
+            match outcome {
+                Outcome::Nothing => Ok(()),
+                Outcome::Changed => self.keep(&endpoint),
+                Outcome::Off => {
+                    self.keep(&endpoint)?;
+                    self.hold_pending(id)?;
+                    told::keep(&self.store, &endpoint.disabled_event(&tenant, now))
+                }
             }
-        }
+        })
     }
 }
 

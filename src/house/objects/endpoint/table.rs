@@ -3,21 +3,19 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tollgate_core::delivery::DEAD_KEPT;
-use tollgate_core::endpoint::{
-    Delivery, DeliveryQuery, DeliveryState, Endpoint, EndpointReply, Event, Shown,
-};
+use tollgate_core::endpoint::{Delivery, DeliveryQuery, Endpoint, EndpointReply, Event, Shown};
 use tollgate_core::road::Fault;
 use tollgate_core::time::{Millis, UnixMillis};
 use worker::SqlStorageValue;
 
-use super::super::store::{Row, damaged, one_count, one_text, two_texts};
-use super::EndpointObject;
+use super::super::store::{Row, damaged, one_count, one_text};
+use super::Keeper;
 use super::told;
 
 /// `entry`: the endpoints. `event`: what is sent, once for all of them; `made` is when it came here.
 /// `delivery`: one event and one endpoint; `record` is the delivery, the other columns are what is
 /// looked for in it. `place`: the last event that the audit is known to have, and the last entry of
-/// it that was read.
+/// it that was read. `mark`: [`TIDIED`] and [`ASK`].
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS entry (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS event (
@@ -30,20 +28,25 @@ pub(super) const SCHEMA: &str = "
         record TEXT NOT NULL, PRIMARY KEY (endpoint, event)
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS delivery_due ON delivery (next_at) WHERE state = 'pending';
+    CREATE INDEX IF NOT EXISTS delivery_next ON delivery (endpoint, next_at)
+        WHERE state = 'pending';
+    CREATE INDEX IF NOT EXISTS delivery_event ON delivery (event);
     CREATE TABLE IF NOT EXISTS place (
         one INTEGER PRIMARY KEY, known INTEGER NOT NULL, read INTEGER NOT NULL
-    );";
+    );
+    CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;";
+
+/// The mark of when it was last looked for what is too old.
+const TIDIED: &str = "tidied";
+/// The mark of that the audit is to be asked, whatever it is known to have.
+pub(super) const ASK: &str = "ask";
 
 /// What is too old goes this often at the most.
 const TIDY: Millis = Millis::hours(1);
+/// Events that go in one turn, each with what was sent of it.
+const TIDIED_AT_ONCE: u64 = 250;
 
-/// A delivery that is due.
-pub(super) struct Due {
-    pub(super) endpoint: String,
-    pub(super) event: String,
-}
-
-impl EndpointObject {
+impl Keeper {
     pub(super) fn endpoint(&self, id: &str) -> Result<Option<Endpoint>, Fault> {
         let rows = self.store.rows("SELECT record FROM entry WHERE id = ?", vec![id.into()])?;
         rows.into_iter().next().map(record).transpose()
@@ -69,6 +72,11 @@ impl EndpointObject {
             "INSERT OR REPLACE INTO entry VALUES (?, ?)",
             vec![endpoint.id.as_str().into(), json(endpoint)?.into()],
         )
+    }
+
+    /// Their ids.
+    pub(super) fn endpoint_ids(&self) -> Result<Vec<String>, Fault> {
+        texts(self.store.rows("SELECT id FROM entry ORDER BY id", Vec::new())?)
     }
 
     /// With all that was sent to it. Events that nobody else got go when they are old.
@@ -131,22 +139,38 @@ impl EndpointObject {
         )
     }
 
-    /// The next ones that are due, the longest due first.
-    pub(super) fn due(&self, now: UnixMillis, most: u64) -> Result<Vec<Due>, Fault> {
-        let rows = self.store.rows(
-            "SELECT endpoint, event FROM delivery WHERE state = 'pending' AND next_at <= ? \
-             ORDER BY next_at LIMIT ?",
-            vec![instant(now), integer(most)],
-        )?;
-        let due = rows.into_iter().map(|row| two_texts(row).ok_or_else(damaged));
-        due.map(|row| row.map(|(endpoint, event)| Due { endpoint, event })).collect()
+    /// Events for an endpoint that are due, the longest due first.
+    pub(super) fn due(
+        &self,
+        endpoint: &str,
+        now: UnixMillis,
+        most: usize,
+    ) -> Result<Vec<String>, Fault> {
+        texts(self.store.rows(
+            "SELECT event FROM delivery WHERE endpoint = ? AND state = 'pending' \
+             AND next_at <= ? ORDER BY next_at LIMIT ?",
+            vec![endpoint.into(), instant(now), integer(u64::try_from(most).unwrap_or(u64::MAX))],
+        )?)
     }
 
     /// Its attempt begins: should it never end, it is due again then.
-    pub(super) fn begun(&self, due: &Due, again: UnixMillis) -> Result<(), Fault> {
+    pub(super) fn begun(
+        &self,
+        endpoint: &str,
+        event: &str,
+        again: UnixMillis,
+    ) -> Result<(), Fault> {
         self.store.write(
             "UPDATE delivery SET next_at = ? WHERE endpoint = ? AND event = ?",
-            vec![instant(again), due.endpoint.as_str().into(), due.event.as_str().into()],
+            vec![instant(again), endpoint.into(), event.into()],
+        )
+    }
+
+    /// Nothing is known any more of what it was of.
+    pub(super) fn drop_delivery(&self, endpoint: &str, event: &str) -> Result<(), Fault> {
+        self.store.write(
+            "DELETE FROM delivery WHERE endpoint = ? AND event = ?",
+            vec![endpoint.into(), event.into()],
         )
     }
 
@@ -173,36 +197,6 @@ impl EndpointObject {
         Ok(EndpointReply::Deliveries { deliveries, more })
     }
 
-    /// Those of these events that were meant for the endpoint.
-    pub(super) fn events_of(&self, endpoint: &str, ids: &[String]) -> Result<Vec<String>, Fault> {
-        let rows = self.store.rows(
-            "SELECT event FROM delivery WHERE endpoint = ? AND state <> 'pending' \
-             AND event IN (SELECT value FROM json_each(?))",
-            vec![endpoint.into(), json(&ids)?.into()],
-        )?;
-        rows.into_iter().map(|row| one_text(row).ok_or_else(damaged)).collect()
-    }
-
-    /// Events for the endpoint that happened then or later, and are not on their way.
-    pub(super) fn events_since(
-        &self,
-        endpoint: &str,
-        since: UnixMillis,
-        state: Option<DeliveryState>,
-    ) -> Result<Vec<String>, Fault> {
-        let rows = self.store.rows(
-            "SELECT delivery.event FROM delivery JOIN event ON event.id = delivery.event \
-             WHERE delivery.endpoint = ?1 AND delivery.state <> 'pending' \
-             AND (?2 IS NULL OR delivery.state = ?2) AND event.at >= ?3 ORDER BY delivery.event",
-            vec![
-                endpoint.into(),
-                state.map(|state| state.as_str().to_owned()).into(),
-                instant(since),
-            ],
-        )?;
-        rows.into_iter().map(|row| one_text(row).ok_or_else(damaged)).collect()
-    }
-
     /// The audit has an event of this number.
     pub(super) fn known(&self, last: u64) -> Result<(), Fault> {
         self.store.write(
@@ -227,28 +221,51 @@ impl EndpointObject {
         self.store.write(read, vec![integer(seq)])
     }
 
-    /// Where reading the audit goes on, if it has more.
+    /// Where reading the audit goes on, if it has more or is to be asked.
     pub(super) fn unread(&self) -> Result<Option<u64>, Fault> {
-        let unread = "SELECT read FROM place WHERE known > read";
-        let row = self.store.rows(unread, Vec::new())?.into_iter().next();
+        let unread = "SELECT read FROM place WHERE known > read \
+             OR EXISTS (SELECT 1 FROM mark WHERE name = ?)";
+        let row = self.store.rows(unread, vec![ASK.into()])?.into_iter().next();
         row.map(|row| one_count(row).ok_or_else(damaged)).transpose()
     }
 
-    /// Forgets what is too old.
+    pub(super) fn mark(&self, name: &str, value: u64) -> Result<(), Fault> {
+        self.store
+            .write("INSERT OR REPLACE INTO mark VALUES (?, ?)", vec![name.into(), integer(value)])
+    }
+
+    pub(super) fn unmark(&self, name: &str) -> Result<(), Fault> {
+        self.store.write("DELETE FROM mark WHERE name = ?", vec![name.into()])
+    }
+
+    /// Forgets what is too old, so many at a time, and nothing that is still on its way.
     pub(super) fn forget_old(&self, now: UnixMillis) -> Result<(), Fault> {
-        let old = instant(now.minus(DEAD_KEPT));
-        if self
-            .store
-            .rows("SELECT 1 FROM event WHERE made < ? LIMIT 1", vec![old.clone()])?
-            .is_empty()
-        {
+        if now < self.tidies_at()? {
             return Ok(());
         }
-        self.store.write(
-            "DELETE FROM delivery WHERE event IN (SELECT id FROM event WHERE made < ?)",
-            vec![old.clone()],
-        )?;
-        self.store.write("DELETE FROM event WHERE made < ?", vec![old])
+        let old = texts(self.store.rows(
+            "SELECT id FROM event WHERE made < ? AND NOT EXISTS (SELECT 1 FROM delivery \
+             WHERE delivery.event = event.id AND delivery.state = 'pending') \
+             ORDER BY made LIMIT ?",
+            vec![instant(now.minus(DEAD_KEPT)), integer(TIDIED_AT_ONCE)],
+        )?)?;
+        let all = u64::try_from(old.len()).is_ok_and(|count| count < TIDIED_AT_ONCE);
+        let old = json(&old)?;
+        self.store.transaction(&mut || {
+            let ids = || vec![old.as_str().into()];
+            let named = "IN (SELECT value FROM json_each(?))";
+            self.store.write(&format!("DELETE FROM delivery WHERE event {named}"), ids())?;
+            self.store.write(&format!("DELETE FROM event WHERE id {named}"), ids())?;
+            if all { self.mark(TIDIED, now.as_millis()) } else { Ok(()) }
+        })
+    }
+
+    /// When it is looked next for what is too old.
+    fn tidies_at(&self) -> Result<UnixMillis, Fault> {
+        let tidied = "SELECT value FROM mark WHERE name = ?";
+        let row = self.store.rows(tidied, vec![TIDIED.into()])?.into_iter().next();
+        let at = row.and_then(one_count).map(|at| UnixMillis::from_millis(at).plus(TIDY));
+        Ok(at.unwrap_or_default())
     }
 
     /// When there is something to do next.
@@ -259,11 +276,16 @@ impl EndpointObject {
         };
         let due = least("SELECT min(next_at) FROM delivery WHERE state = 'pending'")?;
         let old = least("SELECT min(made) FROM event")?;
-        let old = old.map(|made| made.plus(DEAD_KEPT).plus(Millis::millis(1)).max(now.plus(TIDY)));
+        let tidies_at = self.tidies_at()?;
+        let old = old.map(|made| made.plus(DEAD_KEPT).plus(Millis::millis(1)).max(tidies_at));
         let undone = self.unread()?.is_some() || told::waits(&self.store)?;
         let again = undone.then(|| now.plus(super::AGAIN));
         Ok(due.into_iter().chain(old).chain(again).min())
     }
+}
+
+fn texts(rows: Vec<Row>) -> Result<Vec<String>, Fault> {
+    rows.into_iter().map(|row| one_text(row).ok_or_else(damaged)).collect()
 }
 
 /// The rows of a page, and whether there are more.
@@ -287,20 +309,20 @@ fn record<T: DeserializeOwned>(row: Row) -> Result<T, Fault> {
     parse(&one_text(row).ok_or_else(damaged)?)
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     serde_json::from_str(text).map_err(|error| Fault(error.to_string()))
 }
 
-fn json(value: &impl Serialize) -> Result<String, Fault> {
+pub(super) fn json(value: &impl Serialize) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| Fault(error.to_string()))
 }
 
-fn instant(at: UnixMillis) -> SqlStorageValue {
+pub(super) fn instant(at: UnixMillis) -> SqlStorageValue {
     integer(at.as_millis())
 }
 
 /// Beyond what JavaScript's numbers hold, the largest that they do.
-fn integer(number: u64) -> SqlStorageValue {
+pub(super) fn integer(number: u64) -> SqlStorageValue {
     const MAX_SAFE: i64 = (1 << 53) - 1;
     SqlStorageValue::Integer(i64::try_from(number).unwrap_or(MAX_SAFE).min(MAX_SAFE))
 }

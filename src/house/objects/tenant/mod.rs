@@ -47,6 +47,8 @@ pub struct TenantObject {
     env: Env,
     /// True while jobs take a step.
     stepping: Cell<bool>,
+    /// How often somebody said that events are wanted.
+    wanted: Cell<u64>,
 }
 
 impl DurableObject for TenantObject {
@@ -55,6 +57,7 @@ impl DurableObject for TenantObject {
             store: Store::of_parts(state, SCHEMA, registry::UPGRADES),
             env,
             stepping: Cell::default(),
+            wanted: Cell::default(),
         }
     }
 
