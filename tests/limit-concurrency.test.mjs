@@ -309,9 +309,14 @@ describe("in a crowd", () => {
     const key = await newKey();
     let live = 0;
     let most = 0;
+    let filled;
+    // The first ones stay until every place is taken, however slowly the others come.
+    const full = new Promise((resolve) => (filled = resolve));
     backend.answer = async (seen, response) => {
       live += 1;
       most = Math.max(most, live);
+      if (live >= 5) filled();
+      await Promise.race([full, sleep(5_000)]);
       await sleep(2);
       response.writeHead(200);
       response.write("a");
