@@ -219,9 +219,6 @@ codes! {
     SecondFactorInvalid 401 "second_factor_invalid" "The code is not valid" Never
         cause "The code is wrong, too old, or was used before."
         fix "Wait for the next code of the authenticator app. Check the clock of the device that shows it.";
-    NotBuiltYet 501 "not_built_yet" "Not built yet" Never
-        cause "The contract has this, this version of the gate does not."
-        fix "Read the changelog for the version that brings it.";
     InternalError 500 "internal_error" "Internal error" Backoff
         cause "A fault of the gate itself. It was logged under the correlation id; nothing was let through."
         fix "Try again, and report the correlation id.";
