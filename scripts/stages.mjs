@@ -17,7 +17,8 @@ const cargo = (...args) => ["cargo", [args[0], "--locked", ...args.slice(1)]];
  *   needs?: "build", timeout?: number}[]}
  */
 export function stages(run) {
-  const alone = ["console.test.mjs", "demo.test.mjs", "schemathesis.test.mjs"];
+  const pages = ["console.test.mjs", "console-webhooks.test.mjs", "demo.test.mjs"];
+  const alone = [...pages, "schemathesis.test.mjs"];
   const endToEnd = testFiles("tests").filter((file) => !alone.some((name) => file.endsWith(`/${name}`)));
   return [
     { name: "format", commands: [["cargo", ["fmt", "--all", "--check", "--", "--color", "never"]]] },
@@ -55,7 +56,7 @@ export function stages(run) {
     {
       name: "pages in Chromium",
       needs: "build",
-      ...nodeTests([at("tests/console.test.mjs"), at("tests/demo.test.mjs")], join(run, "pages.tap")),
+      ...nodeTests(pages.map((name) => at("tests", name)), join(run, "pages.tap")),
     },
     {
       name: "wrangler takes the config",

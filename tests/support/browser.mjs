@@ -37,13 +37,13 @@ export function faults() {
   expect(levels.every((level, at) => level <= (levels[at - 1] ?? 0) + 1), `heading order ${levels}`);
   const ids = all("[id]").map((node) => node.id);
   expect(new Set(ids).size === ids.length, "an id twice");
-  for (const node of all("a, button, input")) {
+  for (const node of all("a, button, input, select")) {
     if (!node.checkVisibility()) continue;
     expect(node.textContent.trim() || node.labels?.length, `no name: ${node.outerHTML}`);
     const { width, height } = node.getBoundingClientRect();
     expect(node.matches(".skip, pre a, p a, .codes a") || (width >= 24 && height >= 24), `small: ${node.textContent} ${width}x${height}`);
   }
-  for (const node of all("input")) expect(node.labels.length > 0, `no label: ${node.outerHTML}`);
+  for (const node of all("input, select")) expect(node.labels.length > 0, `no label: ${node.outerHTML}`);
   for (const node of all("img")) expect(node.hasAttribute("alt"), `no alt: ${node.src}`);
   for (const node of all("iframe")) expect(node.title, "a frame without title");
   for (const node of all("svg")) expect(node.querySelector("title")?.textContent, "a picture without words");

@@ -1,6 +1,6 @@
 // The console's room for webhooks: what sources refused and at which step, what came in, and having it
 // delivered again.
-import { byId, element } from "../dom.js";
+import { byId, counted, element } from "../dom.js";
 import { call, problemOf } from "./call.js";
 
 /** The steps of a verification, as people call them. */
@@ -100,9 +100,9 @@ const LISTS = {
     row: (event) => [
       moment(event.received_at),
       element("span", { class: `mark ${event.state}` }, event.state),
-      element("span", {}, String(event.attempts), ...came(event)),
+      element("span", {}, counted(event.attempts, "attempt"), ...came(event)),
       element("span", {}, element("code", {}, event.id), ...known(event)),
-      ...(mayReplay ? [replayButton(event)] : []),
+      mayReplay ? replayButton(event) : "",
     ],
   },
 };
