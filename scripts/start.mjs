@@ -153,6 +153,9 @@ function watchPolicy(ports, secrets) {
     const began = performance.now();
     try {
       await policyOf(ports);
+      // What it names newly may stand there by now.
+      Object.assign(secrets, keptSecrets(files.secrets));
+      writeGateConfig(ports, secrets);
       const old = gate;
       gate = undefined;
       await old.stop();

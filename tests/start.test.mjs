@@ -1,14 +1,16 @@
 // `npm start` as an operator meets it, with everything of its own kept in a folder of the test.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { afterEach, beforeEach } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { at, policyFile } from "../scripts/paths.mjs";
+import { post } from "./support/hooks.mjs";
 import { request } from "./support/request.mjs";
 import { secretsUsed } from "./support/run.mjs";
 
@@ -56,6 +58,20 @@ test("starts, answers, keeps its keys, takes policy edits, and leaves nothing be
   writeFileSync(policy, `${good}\n# edited\n`);
   await second.says(/taken into use/);
   assert.equal((await health()).status, 200);
+
+  // The README's source of webhooks, whose secrets are written down while the gate runs.
+  const [, source] = readFileSync(at("README.md"), "utf8").match(/cat >> tollgate\.toml <<'END'\n([^]*?)\nEND\n/);
+  const made = { SHOP_SECRET: randomBytes(24).toString("hex"), HOOK_SIGNING: `whsec_${randomBytes(32).toString("base64")}` };
+  secretsUsed(Object.values(made));
+  secrets.push(...Object.values(made));
+  appendFileSync(join(folder, ".dev/secrets.env"), Object.entries(made).map(([name, value]) => `${name}=${value}\n`).join(""));
+  const edits = second.output.match(/taken into use/g).length;
+  appendFileSync(policy, `${source}\n`);
+  await second.says(new RegExp(`(taken into use[^]*){${edits + 1}}`));
+  const gate = { request: (options) => request({ port: ports.TOLLGATE_PORT, ...options }) };
+  const hook = { path: "/hooks/shop", scheme: "stripe", body: '{"id":"evt_1"}' };
+  assert.equal((await post(gate, { ...hook, secret: made.SHOP_SECRET })).status, 202);
+  assert.equal((await post(gate, { ...hook, secret: "another" })).status, 401);
   for (const secret of secrets) assert.ok(!(first.output + second.output).includes(secret));
 });
 
