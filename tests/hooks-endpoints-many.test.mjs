@@ -18,7 +18,7 @@ import { testPolicy } from "./support/policy.mjs";
 
 const START = Date.parse("2027-03-01T10:00:00Z");
 const routes = [{ name: "plain", path: "/plain" }];
-const worker = "endpoint-worker.mjs";
+const worker = "faulty-worker.mjs";
 
 let backend, hook, gate;
 before(async () => {

@@ -50,6 +50,13 @@ pub mod flag {
     pub const ID_REUSED: &str = "id_reused";
     /// Its signature was refused, and only shadow mode let it pass.
     pub const UNVERIFIED: &str = "unverified";
+
+    /// What it says of an event; None: it is not sent.
+    pub fn of(id_reused: bool, unverified: bool) -> Option<String> {
+        let flags = [(id_reused, ID_REUSED), (unverified, UNVERIFIED)];
+        let set: Vec<&str> = flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect();
+        (!set.is_empty()).then(|| set.join(", "))
+    }
 }
 
 /// Fields that end at the next hop (RFC 9110 section 7.6.1 and 11.7): never forwarded, either way.

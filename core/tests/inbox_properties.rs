@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tollgate_core::delivery::{Attempt, Came, Fault, Meaning, Schedule};
-use tollgate_core::inbox::{Pace, State, Turn};
+use tollgate_core::inbox::{Pace, Room, State, Turn};
 use tollgate_core::time::{Millis, UnixMillis};
 
 const KEEP: Millis = Millis::hours(1);
+/// Of bodies on their way; an event here has as many bytes as its number.
+const BYTES: u64 = 40;
 
 #[derive(Clone, Debug)]
 enum Happens {
@@ -49,6 +51,8 @@ struct Inbox {
 
 impl Inbox {
     fn start(&mut self, most: u32, now: UnixMillis) {
+        let room = Room { deliveries: most, bytes: BYTES };
+        let before: Vec<u64> = self.pace.in_flight().collect();
         let due: Vec<u64> = self
             .rows
             .iter()
@@ -56,14 +60,18 @@ impl Inbox {
             .map(|(seq, _)| *seq)
             .collect();
         for seq in due {
-            if self.pace.free(most) == 0 {
+            if !self.pace.has_room(room, seq) {
                 break;
             }
-            if self.pace.start(seq) {
+            if self.pace.start(seq, seq) {
                 self.under_way.push((seq, now));
             }
         }
-        assert!(self.pace.len() <= most as usize || self.pace.free(most) == 0);
+        // Fewer may be allowed than were before; then none is begun.
+        let (before, after) = (before.len(), self.pace.len());
+        assert!(after == before || after <= most as usize);
+        let bytes: u64 = self.pace.in_flight().sum();
+        assert!(after <= before.max(1) || bytes <= BYTES, "{bytes} bytes of {after}");
         let mut each: Vec<u64> = self.under_way.iter().map(|(seq, _)| *seq).collect();
         each.sort_unstable();
         each.dedup();
@@ -111,7 +119,8 @@ proptest! {
                     let seq = at as u64 % taken;
                     // One that is on its way is left to its attempt.
                     if !inbox.under_way.iter().any(|(other, _)| *other == seq) {
-                        inbox.rows.get_mut(&seq).unwrap().replayed(now);
+                        let turn = inbox.rows.get_mut(&seq).unwrap();
+                        *turn = Turn { tries: turn.tries.clone(), ..Turn::new(now) };
                         inbox.arrived.remove(&seq);
                     }
                 }
@@ -124,6 +133,7 @@ proptest! {
             inbox.start(8, now);
             while !inbox.under_way.is_empty() {
                 inbox.end(0, Came::Status(204), now);
+                inbox.start(8, now);
             }
             now = now.plus(Millis::hours(24));
         }

@@ -35,6 +35,8 @@ const PATIENCE: i32 = 10_000;
 /// The longest that a caller waits for its change to be delivered everywhere, in milliseconds.
 /// Delivery goes on without it.
 const DELIVERY_PATIENCE: i32 = 3_000;
+/// The same of what may be lost.
+const TELLING_PATIENCE: i32 = 500;
 
 #[wasm_bindgen]
 extern "C" {
@@ -112,7 +114,18 @@ pub(crate) async fn call_object(
     text_of(namespace, &answer)
 }
 
-/// The same, with bytes beside the message.
+/// Tells the object `name` of `namespace` something that may be lost: somebody waits for an answer
+/// that does not depend on it.
+pub(crate) async fn tell_object(
+    env: &JsValue,
+    namespace: &str,
+    name: &str,
+    message: &str,
+) -> Result<(), Fault> {
+    settle(stub(env, namespace, name)?.call(message), TELLING_PATIENCE).await.map(|_| ())
+}
+
+/// The same as [`call_object`], with bytes beside the message.
 pub(crate) async fn call_with(
     env: &JsValue,
     namespace: &str,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
-use tollgate_core::header::{HOP_BY_HOP, name};
+use tollgate_core::header::{HOP_BY_HOP, flag, name};
 use tollgate_core::text::Secret;
 use tollgate_core::time::UnixMillis;
+use tollgate_core::webhook::ORIGINAL;
 use tollgate_core::webhook::uniform::{HEADERS, Signers};
 use ureq::config::AutoHeaderValue;
 use ureq::http::Request;
@@ -18,8 +19,6 @@ use crate::client::member;
 
 /// The longest that the program may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What stands in front of a provider's header whose name the gate's signature takes.
-const ORIGINAL: &str = "X-Tollgate-Original-";
 
 /// Brings events to a program.
 pub(super) struct Forwarder {
@@ -109,9 +108,8 @@ impl Forwarder {
             headers.push((if taken { format!("{ORIGINAL}{name}") } else { name }, value));
         }
         headers.push(("accept-encoding".to_owned(), "identity".to_owned()));
-        if is("id_reused") {
-            headers.push((name::X_TOLLGATE_WEBHOOK_FLAG.to_owned(), "id_reused".to_owned()));
-        }
+        let flags = flag::of(is("id_reused"), is("unverified"));
+        headers.extend(flags.map(|flags| (name::X_TOLLGATE_WEBHOOK_FLAG.to_owned(), flags)));
         // What the gate could not verify it does not sign.
         if let Some(signers) = self.signers.as_ref().filter(|_| !is("unverified")) {
             let id = member(event, "id").as_str().context("the gate told no id")?;
@@ -174,7 +172,10 @@ mod tests {
         other["id_reused"] = json!(true);
         other["unverified"] = json!(true);
         let told = headers(&[SECRET], &other);
-        assert_eq!(told[3], ("X-Tollgate-Webhook-Flag".to_owned(), "id_reused".to_owned()));
+        assert_eq!(
+            told[3],
+            ("X-Tollgate-Webhook-Flag".to_owned(), "id_reused, unverified".to_owned())
+        );
         assert_eq!(told.len(), 4, "what was not verified is not signed");
         assert!(Forwarder::new("http://127.0.0.1:1", &[Secret::new("whsec_short")]).is_err());
     }

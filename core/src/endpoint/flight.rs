@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::Platform;
+use crate::policy::{CLOUDFLARE_CONNECTIONS, Platform};
 
 /// How many deliveries of one tenant may be under way at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +16,8 @@ pub struct Places {
 impl Places {
     /// On workerd nothing but memory bounds them.
     pub const WORKERD: Self = Self { all: 32, of_one: 4 };
-    /// On Cloudflare at most six connections of one invocation wait for headers. A seventh waits inside
-    /// the platform while its time to answer runs already, and would fail for what its neighbours do.
-    pub const CLOUDFLARE: Self = Self { all: 6, of_one: 2 };
+    /// On Cloudflare what is beyond its connections would fail for what its neighbours do.
+    pub const CLOUDFLARE: Self = Self { all: CLOUDFLARE_CONNECTIONS as usize, of_one: 2 };
 
     /// Those of a platform.
     pub const fn on(platform: Platform) -> Self {

@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::MAX_SHARDS;
+use crate::request::RequestId;
 use crate::text::is_base62;
 use crate::time::UnixMillis;
 
@@ -24,6 +25,11 @@ impl EventId {
     pub fn new(request_id: &str, shard: u8) -> Self {
         let letter = FIRST.saturating_add(shard.min(MAX_SHARDS.saturating_sub(1)));
         Self(format!("{request_id}{}", char::from(letter)))
+    }
+
+    /// Before every id of an event that arrived at `at` or later, and behind all others.
+    pub fn first_of(at: UnixMillis) -> Self {
+        Self::new(RequestId::first_of(at).as_str(), 0)
     }
 
     /// Reads an id; None for what is none.

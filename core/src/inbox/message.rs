@@ -6,6 +6,7 @@ use super::event::{EventId, Received};
 use super::refusal::{Refusal, RefusalPage};
 use super::turn::{State, Turn};
 use crate::time::{Millis, UnixMillis};
+use crate::webhook::Sighting;
 
 /// An event to keep. Its body goes beside it, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +43,12 @@ pub enum Taken {
 pub enum InboxRequest {
     /// Keep this event.
     Take(Take),
-    /// What is remembered under this name?
-    Remembered {
+    /// Was this here before?
+    Sighting {
         /// The name.
         name: String,
+        /// The content.
+        content: String,
     },
     /// Remember this: it has arrived without ever lying here.
     Remember {
@@ -63,8 +66,15 @@ pub enum InboxRequest {
         /// Which.
         id: EventId,
     },
-    /// Deliver these again.
-    Replay(Replay),
+    /// Deliver these again, some thousands at a time.
+    Replay {
+        /// Which.
+        replay: Replay,
+        /// Only those that were stored after the one of this number: how far the call before came.
+        after: u64,
+        /// Only those that arrived before it was asked for: what comes meanwhile is not meant.
+        asked: UnixMillis,
+    },
     /// Keep this refusal.
     Refused(Refusal),
     /// A page of refusals, the latest first.
@@ -118,8 +128,8 @@ pub enum WhichState {
 pub enum InboxReply {
     /// What became of a [`Take`].
     Taken(Taken),
-    /// The content that is remembered.
-    Remembered(Option<String>),
+    /// What an event is.
+    Sighting(Sighting),
     /// It is done.
     Done,
     /// Some events.
@@ -130,12 +140,12 @@ pub enum InboxReply {
     Refusals(RefusalPage),
     /// There is no such event.
     Unknown,
-    /// So many are delivered again, or would be. `more`: ask again, there are others.
+    /// So many are delivered again, or would be.
     Replayed {
         /// How many.
         count: u64,
-        /// Whether there are others.
-        more: bool,
+        /// The number of the last one, if there may be others after it.
+        next: Option<u64>,
     },
 }
 
@@ -146,6 +156,8 @@ pub struct EventPage {
     pub events: Vec<EventView>,
     /// There are others.
     pub more: bool,
+    /// It was looked no further than to this one: whatever comes after it is for the next page.
+    pub looked_to: Option<EventId>,
 }
 
 /// An event as it can be looked at.

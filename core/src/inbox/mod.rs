@@ -12,17 +12,19 @@
 
 mod event;
 mod message;
+mod memory;
 mod pace;
 mod refusal;
 mod turn;
 
 pub use event::{EventId, Received, shard_of};
+pub use memory::{Fingerprint, fingerprint};
 pub use message::{
     EventPage, EventQuery, EventView, InboxReply, InboxRequest, Replay, Take, Taken, WhichState,
 };
-pub use pace::Pace;
+pub use pace::{Pace, Room};
 pub use refusal::{KEPT_REFUSALS, Noted, REFUSALS_KEPT, Refusal, RefusalPage};
-pub use turn::{KEPT_ATTEMPTS, State, Turn, shortage};
+pub use turn::{KEPT_ATTEMPTS, State, Turn};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@ use super::*;
 use crate::delivery::{Attempt, Came, DEAD_KEPT, Fault, Schedule};
 use crate::request::RequestId;
 use crate::time::{Millis, UnixMillis};
+use crate::webhook::{Failure, Sighting};
 
 fn at(secs: u64) -> UnixMillis {
     UnixMillis::from_secs(secs)
@@ -38,20 +39,25 @@ fn an_event_goes_on_until_it_arrives_or_is_dead() {
     assert_eq!(turn.tries.len(), 10);
 }
 
+/// What the object's statement does to a row.
+fn replayed(turn: &mut Turn, now: UnixMillis) {
+    *turn = Turn { tries: turn.tries.clone(), ..Turn::new(now) };
+}
+
 #[test]
 fn a_replay_begins_the_schedule_anew_and_keeps_what_was() {
     let mut turn = Turn::new(at(0));
     for attempt in 0..10 {
         tried(&mut turn, Came::Status(500), at(attempt));
     }
-    turn.replayed(at(100));
+    replayed(&mut turn, at(100));
     assert_eq!((turn.state, turn.due, turn.attempts), (State::Pending, at(100), 0));
     assert_eq!(turn.tries.len(), 10);
     for attempt in 0..10 {
         tried(&mut turn, Came::Status(501), at(200 + attempt));
     }
     assert_eq!(turn.state, State::Dead);
-    turn.replayed(at(300));
+    replayed(&mut turn, at(300));
     tried(&mut turn, Came::Status(200), at(301));
     assert_eq!(turn.tries.len(), KEPT_ATTEMPTS);
     let statuses: Vec<_> = turn.tries.iter().filter_map(|attempt| attempt.came.status()).collect();
@@ -103,16 +109,29 @@ fn events_are_spread_over_all_objects_and_one_name_always_goes_to_the_same() {
 }
 
 #[test]
-fn a_store_is_too_small_by_what_does_not_fit() {
-    for (stored, size, limit, short) in [
-        (0, 10, 10, 0),
-        (1, 10, 10, 1),
-        (10, 0, 10, 0),
-        (20, 5, 10, 15),
-        (u64::MAX, 1, 10, u64::MAX - 10),
-    ] {
-        assert_eq!(shortage(stored, size, limit), short, "{stored} + {size} of {limit}");
-    }
+fn so_many_and_so_much_is_on_its_way_at_a_time() {
+    let room = Room { deliveries: 3, bytes: 100 };
+    let mut pace = Pace::default();
+    assert!(pace.has_room(room, 1_000), "one that is too large goes alone");
+    assert!(pace.start(1, 60));
+    assert!(!pace.start(1, 60), "of an event one");
+    assert!(pace.has_room(room, 40) && !pace.has_room(room, 41));
+    assert!(pace.start(2, 40));
+    assert!(!pace.has_room(room, 1) && pace.has_room(room, 0));
+    assert!(pace.start(3, 0));
+    assert!(!pace.has_room(room, 0));
+    assert_eq!((pace.free(room), pace.len()), (0, 3));
+    pace.end(1);
+    assert!(pace.has_room(room, 60) && !pace.has_room(room, 61));
+    assert_eq!(pace.in_flight().collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn the_first_id_of_an_instant_divides_what_came_before_from_what_came_after() {
+    let id = |ms, chance: u8| EventId::new(RequestId::new(at(ms), &[chance; 40]).as_str(), 5);
+    let first = EventId::first_of(at(1_000));
+    assert!(id(999, 61) < first && first <= id(1_000, 0));
+    assert_eq!(EventId::parse(first.as_str()), Some(first.clone()));
 }
 
 #[test]
@@ -134,19 +153,25 @@ fn messages_are_read_as_they_are_written() {
             remember: Millis::hours(72),
             received: received.clone(),
         }),
-        InboxRequest::Remembered { name: "i:00".to_owned() },
+        InboxRequest::Sighting { name: "i:00".to_owned(), content: "11".to_owned() },
+        InboxRequest::Refused(Refusal::new(at(1), "r", &Failure::Mismatch, false)),
+        InboxRequest::Refusals { limit: 50, before: Some(7) },
         InboxRequest::List(EventQuery {
             limit: 50,
             before: Some(id.clone()),
             state: Some(State::Dead),
             since: None,
         }),
-        InboxRequest::Replay(Replay {
-            ids: Some(vec![id.clone()]),
-            state: WhichState::Dead,
-            since: None,
-            dry_run: true,
-        }),
+        InboxRequest::Replay {
+            replay: Replay {
+                ids: Some(vec![id.clone()]),
+                state: WhichState::Dead,
+                since: None,
+                dry_run: true,
+            },
+            after: 7,
+            asked: at(2),
+        },
     ];
     for request in requests {
         let text = serde_json::to_string(&request).unwrap();
@@ -155,10 +180,11 @@ fn messages_are_read_as_they_are_written() {
     let view = EventView { id, received, size: 3, turn: Turn::new(at(1)) };
     for reply in [
         InboxReply::Taken(Taken::StoredAgain),
-        InboxReply::Remembered(None),
+        InboxReply::Sighting(Sighting::IdReused),
+        InboxReply::Refusals(RefusalPage::default()),
         InboxReply::Event(Box::new(view.clone()), "e30=".to_owned()),
-        InboxReply::Page(EventPage { events: vec![view], more: true }),
-        InboxReply::Replayed { count: 2, more: false },
+        InboxReply::Page(EventPage { events: vec![view], more: true, looked_to: None }),
+        InboxReply::Replayed { count: 2, next: Some(9) },
     ] {
         let text = serde_json::to_string(&reply).unwrap();
         assert_eq!(serde_json::from_str::<InboxReply>(&text).unwrap(), reply);

@@ -94,16 +94,4 @@ impl Turn {
                 Next::Gone | Next::Dead => (State::Dead, now.plus(DEAD_KEPT)),
             };
     }
-
-    /// To be delivered once more, from the beginning of the schedule.
-    pub const fn replayed(&mut self, now: UnixMillis) {
-        self.state = State::Pending;
-        self.due = now;
-        self.attempts = 0;
-    }
-}
-
-/// By how many bytes a store that holds `stored` of at most `limit` is too small for `size` more.
-pub const fn shortage(stored: u64, size: u64, limit: u64) -> u64 {
-    stored.saturating_add(size).saturating_sub(limit)
 }

@@ -6,7 +6,7 @@ use super::caller::Caller;
 use super::field::{Errors, Object};
 use super::list::{DEFAULT_PAGE, instant, page_size};
 use crate::delivery::Attempt;
-use crate::inbox::{EventId, EventQuery, EventView, Refusal, Replay, State, WhichState};
+use crate::inbox::{EventId, EventPage, EventQuery, EventView, Refusal, Replay, State, WhichState};
 use crate::policy::{Delivery, Policy, Source};
 use crate::problem::{Code, Problem};
 use crate::time::UnixMillis;
@@ -216,18 +216,20 @@ fn attempt_resource(attempt: &Attempt) -> Value {
     })
 }
 
-/// A page out of those of several objects: the latest first, and where to go on.
-pub fn merged(
-    mut events: Vec<EventView>,
-    more: bool,
-    limit: u32,
-) -> (Vec<EventView>, Option<String>) {
-    events.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+/// A page out of those of several objects: the latest first, and where to go on. Where one of them
+/// looked no further, nothing further is told of the others either: it comes with the next page.
+pub fn merged(pages: Vec<EventPage>, limit: u32) -> (Vec<EventView>, Option<String>) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = more || events.len() > limit;
+    let looked_to = pages.iter().filter_map(|page| page.looked_to.clone()).max();
+    let more = pages.iter().any(|page| page.more);
+    let mut events: Vec<EventView> = pages.into_iter().flat_map(|page| page.events).collect();
+    events.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+    events.retain(|event| looked_to.as_ref().is_none_or(|end| event.id >= *end));
+    let full = events.len() > limit || (more && events.len() == limit);
     events.truncate(limit);
-    let next = events.last().filter(|_| more).map(|last| last.id.to_string());
-    (events, next)
+    let last = events.last().map(|last| last.id.clone());
+    let next = if full { last } else { looked_to.or(last.filter(|_| more)) };
+    (events, next.map(|id| id.to_string()))
 }
 
 #[cfg(test)]

@@ -77,7 +77,20 @@ pub enum Platform {
     Workerd,
 }
 
+/// Cloudflare's limit of connections of one invocation that wait for the head of an answer
+/// (Workers, "Simultaneous open connections"). What is beyond waits inside the platform, while its time
+/// runs out unsent.
+pub const CLOUDFLARE_CONNECTIONS: u32 = 6;
+
 impl Platform {
+    /// So many requests of one object may wait for their answers at a time.
+    pub const fn connections(self) -> u32 {
+        match self {
+            Self::Cloudflare => CLOUDFLARE_CONNECTIONS,
+            Self::Workerd => u32::MAX,
+        }
+    }
+
     const fn client_ip(self) -> ClientIpSource {
         match self {
             Self::Cloudflare => ClientIpSource::CfConnectingIp,

@@ -45,7 +45,7 @@ pub use base::{Scheme, UpstreamBase};
 pub use dated::{Deprecation, Shadow, ShadowCheck};
 pub use environment::Environment;
 pub use error::PolicyError;
-pub use gate::{Gate, Platform};
+pub use gate::{CLOUDFLARE_CONNECTIONS, Gate, Platform};
 pub use mock::Mock;
 pub use node::{Entry, Node, Place, Value};
 pub use path::{PathTemplate, RewriteTemplate};

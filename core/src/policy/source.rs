@@ -64,6 +64,7 @@ const KEEP: Millis = Millis::hours(24);
 /// An object of Cloudflare's has 10 GB; what is deleted takes a while to be free again.
 const STORE_LIMIT: u64 = 4 << 30;
 const MAX_STORE: u64 = 8 << 30;
+const MIN_STORE: u64 = 1 << 20;
 
 /// A source of webhooks, in one environment.
 #[derive(Clone, Debug)]
@@ -170,6 +171,25 @@ impl Source {
             Delivery::Forward => None,
         }
     }
+
+    /// How what lies in its inbox is delivered: also of a source that passes through by now, so
+    /// that what was acknowledged before arrives.
+    pub const fn drain(&self) -> Queue {
+        match self.delivery {
+            Delivery::Queue(queue) => queue,
+            Delivery::Forward => Queue::USUAL,
+        }
+    }
+}
+
+impl Queue {
+    /// What holds where the policy says nothing.
+    const USUAL: Self = Self {
+        concurrency: CONCURRENCY,
+        schedule: Schedule::STANDARD,
+        keep: KEEP,
+        store_limit: STORE_LIMIT,
+    };
 }
 
 /// A source as far as it could be read. None means that what is wrong has been told.
@@ -458,10 +478,18 @@ fn read_delivery(table: &Table<'_>) -> Option<Delivery> {
     let concurrency = table.field("delivery_concurrency").integer(&CONCURRENCY_RANGE);
     Some(Delivery::Queue(Queue {
         concurrency: concurrency.and_then(|most| u32::try_from(most).ok()).unwrap_or(CONCURRENCY),
-        schedule: Schedule::STANDARD,
         keep: table.field("keep_delivered").duration(&(Millis::ZERO..=DEAD_KEPT)).unwrap_or(KEEP),
-        store_limit: table.field("store_limit").size(MAX_STORE).unwrap_or(STORE_LIMIT),
+        store_limit: store_limit(&table.field("store_limit")).unwrap_or(STORE_LIMIT),
+        ..Queue::USUAL
     }))
+}
+
+fn store_limit(field: &Field<'_>) -> Option<u64> {
+    let size = field.size(MAX_STORE)?;
+    if size < MIN_STORE {
+        field.wrong(Wrong::new("must be at least 1MiB: empty tables take some of it"));
+    }
+    Some(size)
 }
 
 fn read_speed(field: &Field<'_>) -> Option<u64> {

@@ -55,6 +55,13 @@ impl RequestId {
         Self(text)
     }
 
+    /// The first id that a request which arrived at `now` could have, in the order of texts.
+    pub fn first_of(now: UnixMillis) -> Self {
+        let mut text = base62(now.as_millis(), TIME_DIGITS);
+        text.extend(core::iter::repeat_n('0', RANDOM_DIGITS));
+        Self(text)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

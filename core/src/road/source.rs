@@ -286,13 +286,8 @@ impl Gate {
         let mut headers = received.headers.clone();
         headers.push(("accept-encoding".to_owned(), "identity".to_owned()));
         // A source without `sign` has no other way to tell what only shadow mode let pass.
-        let flags =
-            [(received.id_reused, flag::ID_REUSED), (received.unverified, flag::UNVERIFIED)];
-        let flags: Vec<&str> =
-            flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect();
-        if !flags.is_empty() {
-            headers.push((name::X_TOLLGATE_WEBHOOK_FLAG.to_owned(), flags.join(", ")));
-        }
+        let flags = flag::of(received.id_reused, received.unverified);
+        headers.extend(flags.map(|flags| (name::X_TOLLGATE_WEBHOOK_FLAG.to_owned(), flags)));
         let signers = self.signers_of(source)?.filter(|_| !received.unverified);
         if let Some(signers) = signers {
             let signed = signers.sign(id, now, body, &Portable).map_err(|_| Unsendable)?;

@@ -1,6 +1,7 @@
 //! Which event is this, and was it here before? (SPEC section 7, duplicates)
 
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::time::Millis;
@@ -26,8 +27,9 @@ pub struct Identity {
     pub remember: Millis,
 }
 
-/// What an event is beside the one that was remembered under its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an event is beside those that are remembered under its name. The store looks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sighting {
     /// It was not here: deliver it.
     New,
@@ -72,15 +74,6 @@ impl Identity {
     pub fn unverified(body: &[u8]) -> Self {
         let content = HEXLOWER.encode(&Sha256::digest(body));
         Self { name: named("u", &[&content]), content, remember: BY_CONTENT }
-    }
-
-    /// What this event is, given the content that was remembered under its name.
-    pub fn seen(&self, remembered: Option<&str>) -> Sighting {
-        match remembered {
-            None => Sighting::New,
-            Some(content) if content == self.content => Sighting::Duplicate,
-            Some(_) => Sighting::IdReused,
-        }
     }
 }
 

@@ -21,13 +21,13 @@ impl Hook {
         mut event: Event,
     ) -> Result<Answer, Refused> {
         let shard = shard_of(&event.identity.name, source.shards);
-        let name = event.identity.name.clone();
-        let asked = InboxRequest::Remembered { name };
+        let Identity { name, content, .. } = event.identity.clone();
+        let asked = InboxRequest::Sighting { name, content };
         let reply = ask(&self.env, source, shard, &asked, None).await?;
-        let InboxReply::Remembered(remembered) = reply else {
+        let InboxReply::Sighting(sighting) = reply else {
             return Err(Code::AdmissionUnavailable.into());
         };
-        match event.identity.seen(remembered.as_deref()) {
+        match sighting {
             Sighting::Duplicate => {
                 let mut answer = self.acknowledged(scheme, "duplicate");
                 answer.outcome = Outcome { webhook: Some("duplicate"), ..event.outcome };

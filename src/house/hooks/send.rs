@@ -57,9 +57,10 @@ pub(crate) async fn discard(answer: &Response) {
     let Some(body) = answer.body() else { return };
     let length = answer.headers().get("content-length").ok().flatten();
     let short = length.and_then(|text| text.parse::<u64>().ok()).is_some_and(|n| n <= READ);
-    // Whatever comes of it, the answer is known.
-    let _ = match answer.array_buffer() {
-        Ok(rest) if short => JsFuture::from(rest).await,
-        _ => JsFuture::from(body.cancel()).await,
-    };
+    // Whatever comes of it, the answer is known. To ask for the rest is to read it, so only a short one
+    // is asked for.
+    let end = if short { answer.array_buffer() } else { Ok(body.cancel()) };
+    if let Ok(end) = end {
+        let _ = JsFuture::from(end).await;
+    }
 }

@@ -14,6 +14,7 @@ use super::answer::{Answer, Refused};
 use super::objects::{draft, note};
 use crate::house::hooks::ask;
 use crate::house::hooks::refused::REFUSALS_AT;
+use crate::platform::now;
 
 /// `GET hooks`
 pub(super) fn sources(
@@ -56,18 +57,15 @@ pub(super) async fn list(
 ) -> Result<Answer, Refused> {
     let source = visible_source(&context.gate.policy, caller, source)?;
     let query = event_query(query)?;
-    let (mut events, mut more) = (Vec::new(), false);
+    let mut pages = Vec::new();
     for shard in 0..source.shards {
         let list = InboxRequest::List(query.clone());
         match ask(&context.env, source, shard, &list, None).await? {
-            InboxReply::Page(page) => {
-                events.extend(page.events);
-                more |= page.more;
-            }
+            InboxReply::Page(page) => pages.push(page),
             _ => return Err(Code::AdmissionUnavailable.into()),
         }
     }
-    let (events, next) = merged(events, more, query.limit);
+    let (events, next) = merged(pages, query.limit);
     let events: Vec<Value> = events.iter().map(|event| event_resource(source, event)).collect();
     Ok(Answer::json(200, &json!({ "events": events, "nextCursor": next })))
 }
@@ -147,14 +145,15 @@ async fn replayed(
     shard: u8,
     replay: Replay,
 ) -> Result<u64, Refused> {
-    let request = InboxRequest::Replay(replay);
-    let mut all = 0_u64;
+    let (mut all, mut after, asked) = (0_u64, 0, now());
     loop {
+        let request = InboxRequest::Replay { replay: replay.clone(), after, asked };
         match ask(&context.env, source, shard, &request, None).await? {
-            InboxReply::Replayed { count, more } => {
+            InboxReply::Replayed { count, next } => {
                 all = all.saturating_add(count);
-                if !more {
-                    return Ok(all);
+                match next {
+                    Some(next) => after = next,
+                    None => return Ok(all),
                 }
             }
             _ => return Err(Code::AdmissionUnavailable.into()),

@@ -89,6 +89,11 @@ impl Store {
         Self { state, sql, has_tables, schema, upgrades, alarm, wanted: Cell::default() }
     }
 
+    /// The bytes that its database takes, indexes and all, less those that are free.
+    pub(super) fn size(&self) -> u64 {
+        u64::try_from(self.sql.database_size()).unwrap_or(u64::MAX)
+    }
+
     /// The name that the object was found by.
     pub(super) fn name(&self) -> Result<String, Fault> {
         self.state.id().name().ok_or_else(|| Fault("the object does not know its name".to_owned()))

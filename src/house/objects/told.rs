@@ -1,6 +1,8 @@
 //! What an object has to have written into the audit, whatever happens to it: a row that stays until
 //! the chains have it. Each entry names its occurrence, so that one that is told twice is there once.
 
+use std::collections::BTreeMap;
+
 use serde_json::Error;
 use tollgate_core::audit::{AuditRequest, Draft};
 use tollgate_core::manage::{ALL_TENANTS, RegistryRequest};
@@ -28,33 +30,47 @@ pub(super) fn waits(store: &Store) -> Result<bool, Fault> {
     Ok(!store.rows("SELECT 1 FROM notice LIMIT 1", Vec::new())?.is_empty())
 }
 
-/// Tells all of it, in order: to the chain of each one's tenant, and to the one over all.
+/// So many are told at a time.
+const TOGETHER: u64 = 100;
+/// So often at the most in one turn: what else the object has to do waits behind it.
+const ROUNDS: u32 = 20;
+
+/// Tells what waits, in order: to the chain of each one's tenant, and to the one over all. There may
+/// be more than has its turn: [`waits`].
 pub(super) async fn tell(store: &Store, env: &JsValue) -> Result<(), Fault> {
-    while let Some((seq, event)) = first(store)? {
-        let mut chains = vec![event.tenant.clone()];
-        if event.tenant != ALL_TENANTS {
-            chains.push(ALL_TENANTS.to_owned());
+    for _ in 0..ROUNDS {
+        let (last, events) = first(store)?;
+        let Some(last) = last else { return Ok(()) };
+        let mut chains: BTreeMap<&str, Vec<Draft>> = BTreeMap::new();
+        for event in &events {
+            chains.entry(event.tenant.as_str()).or_default().push(event.clone());
         }
-        let append = RegistryRequest::Audit(AuditRequest::Append(vec![event]));
-        let append = serde_json::to_string(&append).map_err(|error| told(&error))?;
-        for chain in chains {
-            bindings::call_object(env, bindings::TENANT, &chain, &append).await?;
+        chains.insert(ALL_TENANTS, events.clone());
+        for (chain, events) in chains {
+            let append = RegistryRequest::Audit(AuditRequest::Append(events));
+            let append = serde_json::to_string(&append).map_err(|error| told(&error))?;
+            bindings::call_object(env, bindings::TENANT, chain, &append).await?;
         }
-        let done = vec![SqlStorageValue::Integer(seq)];
-        store.write("DELETE FROM notice WHERE seq = ?", done)?;
+        let done = vec![SqlStorageValue::Integer(last)];
+        store.write("DELETE FROM notice WHERE seq <= ?", done)?;
     }
     Ok(())
 }
 
-fn first(store: &Store) -> Result<Option<(i64, Draft)>, Fault> {
-    let first = "SELECT seq, message FROM notice ORDER BY seq LIMIT 1";
-    let Some(row) = store.rows(first, Vec::new())?.into_iter().next() else { return Ok(None) };
-    let Ok([SqlStorageValue::Integer(seq), SqlStorageValue::String(message)]) =
-        <[_; 2]>::try_from(row)
-    else {
-        return Err(damaged());
-    };
-    Ok(Some((seq, serde_json::from_str(&message).map_err(|error| told(&error))?)))
+/// The first that wait, and the number of the last of them.
+fn first(store: &Store) -> Result<(Option<i64>, Vec<Draft>), Fault> {
+    let first = format!("SELECT seq, message FROM notice ORDER BY seq LIMIT {TOGETHER}");
+    let (mut last, mut events) = (None, Vec::new());
+    for row in store.rows(&first, Vec::new())? {
+        let Ok([SqlStorageValue::Integer(seq), SqlStorageValue::String(message)]) =
+            <[_; 2]>::try_from(row)
+        else {
+            return Err(damaged());
+        };
+        last = Some(seq);
+        events.push(serde_json::from_str(&message).map_err(|error| told(&error))?);
+    }
+    Ok((last, events))
 }
 
 fn told(error: &Error) -> Fault {

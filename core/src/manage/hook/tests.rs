@@ -116,17 +116,29 @@ fn a_replay_says_which_events() {
 
 #[test]
 fn pages_of_several_objects_are_one() {
-    let events = vec![view(1, 0), view(5, 0), view(3, 1), view(4, 2)];
+    let events = [view(1, 0), view(5, 0), view(3, 1), view(4, 2)];
     let times = |events: &[EventView]| -> Vec<u64> {
         events.iter().map(|event| event.received.at.as_secs()).collect()
     };
-    let (page, next) = merged(events.clone(), false, 4);
+    let pages = |more, looked_to: Option<EventId>| {
+        let of = |shard: u8| events.iter().filter(move |it| it.id.shard() == shard).cloned();
+        let page = |shard| EventPage { events: of(shard).collect(), more: false, looked_to: None };
+        vec![EventPage { more, looked_to, ..page(0) }, page(1), page(2)]
+    };
+    let (page, next) = merged(pages(false, None), 4);
     assert_eq!((times(&page), next), (vec![5, 4, 3, 1], None));
-    let (page, next) = merged(events.clone(), false, 3);
+    let (page, next) = merged(pages(false, None), 3);
     assert_eq!((times(&page), next.as_deref()), (vec![5, 4, 3], Some(id(3, 1).as_str())));
-    let (page, next) = merged(events, true, 4);
+    let (page, next) = merged(pages(true, None), 4);
     assert_eq!((times(&page).len(), next.as_deref()), (4, Some(id(1, 0).as_str())));
-    assert_eq!(merged(Vec::new(), false, 4), (Vec::new(), None));
+    // One object looked to an event of the time 4 and no further.
+    let (page, next) = merged(pages(false, Some(id(4, 0))), 4);
+    assert_eq!((times(&page), next.as_deref()), (vec![5, 4], Some(id(4, 0).as_str())));
+    let (page, next) = merged(pages(false, Some(id(4, 0))), 1);
+    assert_eq!((times(&page), next.as_deref()), (vec![5], Some(id(5, 0).as_str())));
+    let (page, next) = merged(pages(false, Some(id(9, 0))), 4);
+    assert_eq!((times(&page), next.as_deref()), (vec![], Some(id(9, 0).as_str())));
+    assert_eq!(merged(Vec::new(), 4), (Vec::new(), None));
 }
 
 #[test]

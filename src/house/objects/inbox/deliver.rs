@@ -6,15 +6,16 @@ use std::rc::Rc;
 use js_sys::{Function, Promise, Uint8Array};
 use tollgate_core::audit::Draft;
 use tollgate_core::delivery::{Attempt, Came, Fault as NoAnswer, Meaning, retry_after};
-use tollgate_core::inbox::{EventId, Received, State, Turn};
+use tollgate_core::inbox::{EventId, Received, Room, State, Turn};
 use tollgate_core::manage::ALL_TENANTS;
+use tollgate_core::policy::{Queue, Source};
 use tollgate_core::road::Fault;
 use tollgate_core::time::{Millis, UnixMillis};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 use worker::SqlStorageValue;
 
-use super::super::store::{Row, damaged};
+use super::super::store::{Row, damaged, note_fault, one_count};
 use super::flush::Done;
 use super::take::read_received;
 use super::{Inbox, instant, integer, told};
@@ -25,6 +26,12 @@ use crate::platform::{now, random};
 /// The alarm starts nothing more after this time and comes again, well within what platforms allow
 /// one.
 const WORKS: Millis = Millis::minutes(5);
+/// So many deliveries one alarm starts at the most, for the same reason: of what one sends platforms
+/// allow some thousands, and of CPU 30 s, of which a delivery takes 1 to 2 ms.
+const STARTS: u32 = 5_000;
+/// So many bytes of bodies are on their way at a time: they are in memory then, of which platforms
+/// give 128 MB, to several objects together.
+const ON_THE_WAY: u64 = 16 << 20;
 /// Between two looks for what is not to be kept any longer.
 const TIDIES: Millis = Millis::secs(1);
 /// Between two looks for what became due, in milliseconds, while something is on its way.
@@ -64,80 +71,140 @@ impl Signal {
 }
 
 impl Inbox {
-    /// Delivers until nothing is due and nothing on its way, or its time is over.
+    /// Delivers until nothing is due and nothing on its way, or its time is over. What is on its way
+    /// then goes on by itself, and counts on.
     pub(super) async fn work(self: &Rc<Self>) -> Result<(), Fault> {
         let until = now().plus(WORKS);
         self.works_until.set(Some(until));
-        let worked = self.work_until(until).await;
+        self.started.set(0);
+        let worked = self.work_on().await;
         self.works_until.set(None);
+        if self.failed.take() {
+            return Err(Fault("what came of attempts could not be stored".to_owned()));
+        }
         worked
     }
 
-    async fn work_until(self: &Rc<Self>, until: UnixMillis) -> Result<(), Fault> {
-        let mut lingered = false;
+    async fn work_on(self: &Rc<Self>) -> Result<(), Fault> {
+        let mut lingers = false;
         let mut tidied = None;
         loop {
             let now = now();
             if tidied.is_none_or(|at| now.since(at) >= TIDIES) {
                 // What is left over has its turn in a second, or with the next alarm.
                 self.tidy(now)?;
+                self.tell_beside();
                 tidied = Some(now);
             }
             self.pump()?;
+            if !self.may_start(now) {
+                return Ok(());
+            }
+            let started = self.started.get();
             if !self.pace.borrow().is_empty() {
-                lingered = false;
+                lingers = false;
                 self.signal.wait(LOOKS).await;
-            } else if lingered || now >= until {
+            } else if lingers {
                 return Ok(());
             } else {
-                lingered = true;
                 self.signal.wait(LINGERS).await;
+                // What came meanwhile may be followed by more.
+                lingers = self.started.get() == started;
             }
         }
+    }
+
+    fn tell_beside(self: &Rc<Self>) {
+        let inbox = Rc::clone(self);
+        spawn_local(async move { inbox.tell().await });
+    }
+
+    /// True while deliveries may be started.
+    pub(super) fn may_start(&self, now: UnixMillis) -> bool {
+        self.works_until.get().is_some_and(|until| now < until) && self.started.get() < STARTS
+    }
+
+    /// What may be on its way at a time; None for a source that is gone.
+    pub(super) fn room(&self) -> Result<Option<Room>, Fault> {
+        let gate = self.gate()?;
+        let most = gate.policy.gate.platform.connections();
+        let room =
+            |queue: Queue| Room { deliveries: queue.concurrency.min(most), bytes: ON_THE_WAY };
+        Ok(self.source(&gate)?.map(|source| room(source.drain())))
     }
 
     /// Starts what is due, as far as there is room.
     pub(super) fn pump(self: &Rc<Self>) -> Result<(), Fault> {
         let now = now();
-        if self.works_until.get().is_none_or(|until| now >= until) {
+        if !self.may_start(now) {
             return Ok(());
         }
-        let gate = self.gate()?;
-        let Some(queue) = self.source(&gate)?.and_then(|source| source.queue()) else {
-            return Ok(());
-        };
-        let free = self.pace.borrow().free(queue.concurrency);
+        let Some(room) = self.room()? else { return self.say_that_it_is_gone() };
+        let free = self.pace.borrow().free(room);
         if free == 0 {
             self.behind.set(true);
             return Ok(());
         }
         let on_their_way: Vec<u64> = self.pace.borrow().in_flight().collect();
-        let on_their_way =
-            serde_json::to_string(&on_their_way).map_err(|error| Fault(error.to_string()))?;
-        let rows = self.store.rows(
-            "SELECT seq, id, due, attempts, tries, received, body \
-             FROM entry JOIN content USING (seq) \
+        let due = self.store.rows(
+            "SELECT seq, size FROM entry \
              WHERE state = ? AND due <= ? AND seq NOT IN (SELECT value FROM json_each(?)) \
              ORDER BY due LIMIT ?",
             vec![
                 integer(State::Pending.number().into()),
                 instant(now),
-                on_their_way.into(),
+                list(&on_their_way)?,
                 integer(free.into()),
             ],
         )?;
-        self.behind.set(rows.len() == usize::try_from(free).unwrap_or(usize::MAX));
+        let mut behind = due.len() == usize::try_from(free).unwrap_or(usize::MAX);
+        // Bodies are read once there is room for them.
+        let mut pace = self.pace.borrow().clone();
+        let mut chosen = Vec::new();
+        for row in due {
+            let (seq, size) = two_counts(row).ok_or_else(damaged)?;
+            if !pace.has_room(room, size) {
+                behind = true;
+                break;
+            }
+            let _ = pace.start(seq, size);
+            chosen.push(seq);
+        }
+        self.behind.set(behind);
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let rows = self.store.rows(
+            "SELECT seq, id, due, attempts, tries, received, body \
+             FROM entry JOIN content USING (seq) \
+             WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY due",
+            vec![list(&chosen)?],
+        )?;
         for row in rows {
             self.start(event(row)?);
         }
         Ok(())
     }
 
+    /// Events of a source that the policy has no more wait for it. The operator is told, each time
+    /// that the alarm looks.
+    fn say_that_it_is_gone(&self) -> Result<(), Fault> {
+        let waiting = "SELECT count(*) FROM entry WHERE state = ?";
+        let waiting = self.store.rows(waiting, vec![integer(State::Pending.number().into())])?;
+        let waiting = waiting.into_iter().next().and_then(one_count).unwrap_or(0);
+        if waiting > 0 {
+            let name = self.store.name()?;
+            note_fault(&name, &Fault(format!("{waiting} events wait for a source that is gone")));
+        }
+        Ok(())
+    }
+
     /// Starts one delivery, unless that event is on its way.
     pub(super) fn start(self: &Rc<Self>, event: Event) {
-        if !self.pace.borrow_mut().start(event.seq) {
+        if !self.pace.borrow_mut().start(event.seq, u64::from(event.body.length())) {
             return;
         }
+        self.started.set(self.started.get().saturating_add(1));
         let inbox = Rc::clone(self);
         spawn_local(async move {
             let Event { seq, id, turn, received, body } = event;
@@ -164,10 +231,7 @@ impl Inbox {
         let begun = now();
         let (came, wish) = self.attempt(id, received, body, begun).await;
         let ended = now();
-        let queue = self.gate().and_then(|gate| {
-            let source = self.source(&gate)?;
-            Ok(source.and_then(|source| source.queue()).copied())
-        });
+        let queue = self.gate().and_then(|gate| Ok(self.source(&gate)?.map(Source::drain)));
         // Without its source it stays as it is.
         if let Ok(Some(queue)) = queue {
             let attempt = Attempt { at: begun, took: ended.since(begun), came };
@@ -234,6 +298,21 @@ impl Inbox {
                 (came, wish)
             }
         }
+    }
+}
+
+/// Numbers, as one value of a statement.
+fn list(numbers: &[u64]) -> Result<SqlStorageValue, Fault> {
+    let text = serde_json::to_string(numbers).map_err(|error| Fault(error.to_string()))?;
+    Ok(text.into())
+}
+
+fn two_counts(row: Row) -> Option<(u64, u64)> {
+    match <[SqlStorageValue; 2]>::try_from(row) {
+        Ok([SqlStorageValue::Integer(first), SqlStorageValue::Integer(second)]) => {
+            Some((first.try_into().ok()?, second.try_into().ok()?))
+        }
+        _ => None,
     }
 }
 

@@ -34,6 +34,12 @@ struct Coming {
     reject: Function,
 }
 
+impl Coming {
+    fn refuse(&self, fault: &Fault) {
+        let _ = self.reject.call1(&JsValue::UNDEFINED, &refuse("inbox", fault));
+    }
+}
+
 /// What an attempt came to. Its event counts as on its way until that is stored: else it would be
 /// started once more.
 pub(super) struct Done {
@@ -73,40 +79,68 @@ impl Inbox {
     }
 
     fn flush(self: &Rc<Self>) {
-        let (coming, done) = (self.flush.coming.take(), self.flush.done.take());
-        let mut replies = Vec::new();
-        let mut fresh: Vec<Event> = Vec::new();
-        let stored = self.store.transaction(&mut || {
-            (replies, fresh) = (Vec::new(), Vec::new());
-            for Done { seq, id, turn } in &done {
-                self.keep_turn(*seq, id, turn)?;
-            }
-            for Coming { take, body, .. } in &coming {
-                let (taken, event) = self.take(take, body)?;
-                fresh.extend(event);
-                replies.push(to_text(&InboxReply::Taken(taken))?);
-            }
-            Ok(())
-        });
-        let stored = stored.and_then(|()| self.arm());
-        for Done { seq, .. } in &done {
-            self.pace.borrow_mut().end(*seq);
-        }
-        if let Err(fault) = &stored {
-            // What could not be stored is not tried in a circle.
-            self.stop_working();
-            self.stored.set(None);
-            let told = refuse("inbox", fault);
-            for Coming { reject, .. } in coming {
-                let _ = reject.call1(&JsValue::UNDEFINED, &told);
-            }
-            return self.settled(Ok(()));
-        }
-        for (Coming { resolve, .. }, reply) in coming.iter().zip(replies) {
-            let _ = resolve.call1(&JsValue::UNDEFINED, &JsValue::from(reply));
-        }
+        self.note_done(&self.flush.done.take());
+        let fresh = self.take_coming(&self.flush.coming.take());
+        // What is stored is stored: a missing alarm is set by whoever asks next.
+        self.arm().unwrap_or_else(|fault| note_fault("inbox", &fault));
         let begun = self.begin(fresh);
         self.settled(begun);
+    }
+
+    /// Writes down what attempts came to: before all else, so that nothing that fails beside it has
+    /// a backend asked again that said yes.
+    fn note_done(&self, done: &[Done]) {
+        if done.is_empty() {
+            return;
+        }
+        let stored = self.store.transaction(&mut || {
+            done.iter().try_for_each(|Done { seq, id, turn }| self.keep_turn(*seq, id, turn))
+        });
+        for Done { seq, .. } in done {
+            self.pace.borrow_mut().end(*seq);
+        }
+        if let Err(fault) = stored {
+            // What could not be stored is not tried in a circle.
+            note_fault("inbox", &fault);
+            self.failed.set(true);
+            self.stop_working();
+        }
+    }
+
+    /// Stores what came, all together; if that fails, each by itself. Whoever waits hears of it.
+    fn take_coming(&self, coming: &[Coming]) -> Vec<Event> {
+        let mut all = Vec::new();
+        let stored = self.store.transaction(&mut || {
+            all = coming.iter().map(|it| self.taken(it)).collect::<Result<_, _>>()?;
+            Ok(())
+        });
+        let mut fresh = Vec::new();
+        let mut told = |coming: &Coming, (reply, event): (String, Option<Event>)| {
+            fresh.extend(event);
+            let _ = coming.resolve.call1(&JsValue::UNDEFINED, &JsValue::from(reply));
+        };
+        if stored.is_ok() {
+            coming.iter().zip(all).for_each(|(coming, taken)| told(coming, taken));
+            return fresh;
+        }
+        for coming in coming {
+            let mut taken = None;
+            let stored = self.store.transaction(&mut || {
+                taken = Some(self.taken(coming)?);
+                Ok(())
+            });
+            match (stored, taken) {
+                (Ok(()), Some(taken)) => told(coming, taken),
+                (Err(fault), _) => coming.refuse(&fault),
+                (Ok(()), None) => coming.refuse(&Fault("nothing was stored".to_owned())),
+            }
+        }
+        fresh
+    }
+
+    fn taken(&self, coming: &Coming) -> Result<(String, Option<Event>), Fault> {
+        let (taken, event) = self.take(&coming.take, &coming.body)?;
+        Ok((to_text(&InboxReply::Taken(taken))?, event))
     }
 
     /// Something has ended: there is room for more, or nothing left to wait for.

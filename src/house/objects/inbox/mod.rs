@@ -39,7 +39,8 @@ const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY, received TEXT NOT NULL, body BLOB NOT NULL
     );
     CREATE TABLE IF NOT EXISTS seen (
-        name TEXT PRIMARY KEY, content TEXT NOT NULL, until INTEGER NOT NULL
+        name BLOB NOT NULL, content BLOB NOT NULL, until INTEGER NOT NULL,
+        PRIMARY KEY (name, content)
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS seen_until ON seen (until);
     CREATE TABLE IF NOT EXISTS refusal (
@@ -66,14 +67,18 @@ struct Inbox {
     store: Store,
     env: JsValue,
     pace: RefCell<Pace>,
-    /// The bytes that are kept; None until they were counted, and after storing failed.
-    stored: Cell<Option<u64>>,
     /// While the alarm works: deliveries are started until then.
     works_until: Cell<Option<UnixMillis>>,
+    /// So many were started by this alarm.
+    started: Cell<u32>,
+    /// Storing what came of an attempt failed: nothing more is tried for a while.
+    failed: Cell<bool>,
     /// More is due than was started.
     behind: Cell<bool>,
-    /// True once this instance has looked whether an alarm is needed.
-    armed: Cell<bool>,
+    /// The audit is being told.
+    telling: Cell<bool>,
+    /// The audit could not be told the last time.
+    untellable: Cell<bool>,
     signal: Signal,
     flush: Flush,
 }
@@ -90,10 +95,12 @@ impl DurableObject for InboxObject {
             store: Store::new(state, SCHEMA),
             env: env.into(),
             pace: RefCell::default(),
-            stored: Cell::default(),
             works_until: Cell::default(),
+            started: Cell::default(),
+            failed: Cell::default(),
             behind: Cell::default(),
-            armed: Cell::default(),
+            telling: Cell::default(),
+            untellable: Cell::default(),
             signal: Signal::default(),
             flush: Flush::default(),
         };
@@ -108,14 +115,12 @@ impl DurableObject for InboxObject {
     /// done has its next turn.
     async fn alarm(&self) -> worker::Result<Response> {
         let inbox = &self.inbox;
-        inbox.armed.set(true);
         inbox.store.woken();
         let worked = match inbox.store.hold(now().plus(HELD)) {
             Ok(()) => inbox.work().await,
             Err(fault) => Err(fault),
         };
-        let told = told::tell(&inbox.store, &inbox.env).await;
-        told.unwrap_or_else(|fault| note_fault("inbox", &fault));
+        inbox.tell().await;
         let next = worked.and_then(|()| inbox.next_alarm());
         let next = next.unwrap_or_else(|fault| {
             refuse("inbox", &fault);
@@ -143,10 +148,7 @@ impl InboxObject {
             (InboxRequest::Take(take), Some(body)) => Ok(self.inbox.stored_soon(take, body)),
             (request, _) => to_text(&self.inbox.answer(request)?).map(JsValue::from),
         });
-        reply.map_err(|fault| {
-            self.inbox.stored.set(None);
-            refuse("inbox", &fault)
-        })
+        reply.map_err(|fault| refuse("inbox", &fault))
     }
 }
 
@@ -158,7 +160,9 @@ impl Inbox {
     fn answer(&self, request: InboxRequest) -> Result<InboxReply, Fault> {
         let reply = match request {
             InboxRequest::Take(_) => return Err(Fault("an event without a body".to_owned())),
-            InboxRequest::Remembered { name } => InboxReply::Remembered(self.remembered(&name)?),
+            InboxRequest::Sighting { name, content } => {
+                InboxReply::Sighting(self.sighting(&name, &content)?)
+            }
             InboxRequest::Remember { name, content, remember } => {
                 let until = now().plus(remember);
                 self.remember(&name, &content, until)?;
@@ -167,7 +171,7 @@ impl Inbox {
             }
             InboxRequest::List(query) => InboxReply::Page(self.list(&query)?),
             InboxRequest::Show { id } => self.show(&id)?,
-            InboxRequest::Replay(replay) => self.replay(&replay)?,
+            InboxRequest::Replay { replay, after, asked } => self.replay(&replay, after, asked)?,
             InboxRequest::Refused(refusal) => {
                 self.keep_refusal(&refusal)?;
                 InboxReply::Done
@@ -180,10 +184,9 @@ impl Inbox {
         Ok(reply)
     }
 
-    /// An instance that has just begun knows of no alarm: should one have been missed, it is set
-    /// again.
+    /// An instance that knows of no alarm sets the one that is needed: one may have been missed.
     fn arm(&self) -> Result<(), Fault> {
-        if self.armed.replace(true) || self.works_until.get().is_some() {
+        if self.works_until.get().is_some() || self.store.has_alarm() {
             return Ok(());
         }
         self.next_alarm()?.map_or(Ok(()), |at| self.store.wake_at(at))
@@ -213,13 +216,25 @@ impl Inbox {
             let at = first(due, vec![SqlStorageValue::Integer(state.number().into())])?;
             next = next.into_iter().chain(at).min();
         }
-        // Of a source that is gone, or has no inbox any more, nothing can be delivered.
+        // Of a source that is gone nothing can be delivered.
         let gate = self.gate()?;
-        let blocked = self.source(&gate)?.and_then(|source| source.queue()).is_none();
+        let gone = self.source(&gate)?.is_none();
         let later = now().plus(LATER);
-        let next = next.map(|at| if blocked { at.max(later) } else { at });
-        let untold = told::waits(&self.store)?.then(|| now().plus(LATER));
+        let next = next.map(|at| if gone { at.max(later) } else { at });
+        let soon = if self.untellable.get() { later } else { now() };
+        let untold = told::waits(&self.store)?.then_some(soon);
         Ok(next.into_iter().chain(untold).min())
+    }
+
+    /// Tells the audit of dead events, beside whatever else is done.
+    async fn tell(&self) {
+        if self.telling.replace(true) {
+            return;
+        }
+        let told = told::tell(&self.store, &self.env).await;
+        self.untellable.set(told.is_err());
+        told.unwrap_or_else(|fault| note_fault("inbox", &fault));
+        self.telling.set(false);
     }
 }
 

@@ -2,20 +2,22 @@
 
 use js_sys::Uint8Array;
 use std::rc::Rc;
-use tollgate_core::inbox::{Received, State, Take, Taken, Turn, shortage};
+use tollgate_core::inbox::{Received, State, Take, Taken, Turn, fingerprint};
 use tollgate_core::road::Fault;
 use tollgate_core::time::UnixMillis;
-use tollgate_core::webhook::{Identity, Sighting};
+use tollgate_core::webhook::Sighting;
 use wasm_bindgen::JsValue;
 use worker::SqlStorageValue;
 
-use super::super::store::{Row, damaged, one_count, one_text};
+use super::super::store::{damaged, one_count};
 use super::deliver::Event;
 use super::{Inbox, instant, integer};
 use crate::platform::now;
 
 /// So many of the oldest events that arrived are forgotten at a time to make room.
 const MAKE_ROOM: u64 = 200;
+/// So often at the most for one event: a limit that was lowered by much is kept to step by step.
+const ROUNDS: u32 = 50;
 /// So much is forgotten in one turn of the alarm.
 const FORGET: u64 = 2_000;
 
@@ -32,12 +34,7 @@ impl Inbox {
         let Some(queue) = self.source(&gate)?.and_then(|source| source.queue()) else {
             return Err(Fault("an event for a source without an inbox".to_owned()));
         };
-        let identity = Identity {
-            name: take.name.clone(),
-            content: take.content.clone(),
-            remember: take.remember,
-        };
-        let sighting = identity.seen(self.remembered(&take.name)?.as_deref());
+        let sighting = self.sighting(&take.name, &take.content)?;
         if sighting == Sighting::Duplicate {
             return Ok((Taken::Duplicate, None));
         }
@@ -51,7 +48,6 @@ impl Inbox {
         let turn = Turn::new(now);
         let seq = self.insert(take, &turn, &told, body, size)?;
         self.remember(&take.name, &take.content, now.plus(take.remember))?;
-        self.stored.set(self.stored.get().map(|stored| stored.saturating_add(size)));
         let event = Event { seq, id: take.id.clone(), turn, received, body: body.clone() };
         let taken = if event.received.id_reused { Taken::StoredAgain } else { Taken::Stored };
         Ok((taken, Some(event)))
@@ -97,12 +93,10 @@ impl Inbox {
         if self.works_until.get().is_none() {
             return self.store.wake_at(now);
         }
-        let gate = self.gate()?;
-        let most =
-            self.source(&gate)?.and_then(|source| source.queue()).map_or(0, |it| it.concurrency);
+        let Some(room) = self.room()? else { return Ok(()) };
         for event in fresh {
-            let free = self.pace.borrow().free(most) > 0;
-            if free && !self.behind.get() && self.works_until.get().is_some_and(|it| now < it) {
+            let free = self.pace.borrow().has_room(room, u64::from(event.body.length()));
+            if free && !self.behind.get() && self.may_start(now) {
                 self.start(event);
             } else {
                 self.behind.set(true);
@@ -111,12 +105,19 @@ impl Inbox {
         Ok(())
     }
 
-    pub(super) fn remembered(&self, name: &str) -> Result<Option<String>, Fault> {
+    /// Whether this was here before. Of one name all contents are remembered: what was here with
+    /// another one in between was here all the same.
+    pub(super) fn sighting(&self, name: &str, content: &str) -> Result<Sighting, Fault> {
         let rows = self.store.rows(
-            "SELECT content FROM seen WHERE name = ? AND until > ?",
-            vec![name.into(), instant(now())],
+            "SELECT content = ?3 FROM seen WHERE name = ?1 AND until > ?2 ORDER BY 1 DESC LIMIT 1",
+            vec![print(name), instant(now()), print(content)],
         )?;
-        rows.into_iter().next().map(|row| one_text(row).ok_or_else(damaged)).transpose()
+        match rows.into_iter().next().map(one_count) {
+            None => Ok(Sighting::New),
+            Some(Some(0)) => Ok(Sighting::IdReused),
+            Some(Some(_)) => Ok(Sighting::Duplicate),
+            Some(None) => Err(damaged()),
+        }
     }
 
     pub(super) fn remember(
@@ -127,38 +128,24 @@ impl Inbox {
     ) -> Result<(), Fault> {
         self.store.write(
             "INSERT OR REPLACE INTO seen VALUES (?, ?, ?)",
-            vec![name.into(), content.into(), instant(until)],
+            vec![print(name), print(content), instant(until)],
         )
     }
 
     /// True if there is room for so many bytes more. What has arrived goes first, the oldest before
     /// the others; what has not is never dropped for it.
     fn makes_room(&self, size: u64, limit: u64) -> Result<bool, Fault> {
-        loop {
-            let stored = self.stored()?;
-            if shortage(stored, size, limit) == 0 {
+        for _ in 0..ROUNDS {
+            if self.store.size().saturating_add(size) <= limit {
                 return Ok(true);
             }
             let delivered = State::Delivered.number();
-            if self.forget(
-                delivered,
-                UnixMillis::from_millis(i64::MAX.unsigned_abs()),
-                MAKE_ROOM,
-            )? == 0
-            {
+            let whenever = UnixMillis::from_millis(i64::MAX.unsigned_abs());
+            if self.forget(delivered, whenever, MAKE_ROOM)? == 0 {
                 return Ok(false);
             }
         }
-    }
-
-    fn stored(&self) -> Result<u64, Fault> {
-        if let Some(stored) = self.stored.get() {
-            return Ok(stored);
-        }
-        let rows = self.store.rows("SELECT coalesce(sum(size), 0) FROM entry", Vec::new())?;
-        let stored = rows.into_iter().next().and_then(one_count).unwrap_or(0);
-        self.stored.set(Some(stored));
-        Ok(stored)
+        Ok(false)
     }
 
     /// Forgets events of this state that are due by then; returns how many. Of an event that is
@@ -166,15 +153,11 @@ impl Inbox {
     /// transaction.
     fn forget(&self, state: u8, by: UnixMillis, most: u64) -> Result<u64, Fault> {
         let rows = self.store.rows(
-            "SELECT seq, size FROM entry WHERE state = ? AND due <= ? ORDER BY due LIMIT ?",
+            "SELECT seq FROM entry WHERE state = ? AND due <= ? ORDER BY due LIMIT ?",
             vec![integer(state.into()), instant(by), integer(most)],
         )?;
-        let (mut seqs, mut freed) = (Vec::new(), 0_u64);
-        for row in rows {
-            let (seq, size) = two_counts(row).ok_or_else(damaged)?;
-            seqs.push(seq);
-            freed = freed.saturating_add(size);
-        }
+        let seqs: Option<Vec<u64>> = rows.into_iter().map(one_count).collect();
+        let seqs = seqs.ok_or_else(damaged)?;
         if seqs.is_empty() {
             return Ok(0);
         }
@@ -185,7 +168,6 @@ impl Inbox {
         ] {
             self.store.write(statement, vec![list.as_str().into()])?;
         }
-        self.stored.set(self.stored.get().map(|stored| stored.saturating_sub(freed)));
         Ok(u64::try_from(seqs.len()).unwrap_or(0))
     }
 
@@ -203,13 +185,9 @@ impl Inbox {
     }
 }
 
-fn two_counts(row: Row) -> Option<(u64, u64)> {
-    match <[SqlStorageValue; 2]>::try_from(row) {
-        Ok([SqlStorageValue::Integer(first), SqlStorageValue::Integer(second)]) => {
-            Some((first.try_into().ok()?, second.try_into().ok()?))
-        }
-        _ => None,
-    }
+/// A name or a content, as it is remembered.
+fn print(text: &str) -> SqlStorageValue {
+    SqlStorageValue::Blob(fingerprint(text).to_vec())
 }
 
 /// What is kept of a request, as it lies in its row.

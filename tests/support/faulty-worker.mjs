@@ -1,19 +1,24 @@
 // The gate on a clock that is set by hand (clock-worker.mjs), and the tables of its objects in the hands of a
-// test. Endpoints and tenants only:
+// test:
 //
 //   x-test-sql: BINDING/NAME     runs the body as SQL in that object; its rows, as lists
 //   x-test-object: BINDING/NAME  one call of that object, with the body as its message; its answer
-//   x-test-fault: TEXT           in objects of endpoints the next statement with this text in it fails, once;
-//                                `2 TEXT` the second one that has it, and so on
+//   x-test-fault: TEXT           in objects of endpoints and inboxes the next statement with this text in it
+//                                fails, once;
+//                                `2 TEXT` the second one that has it, and so on; `all TEXT` each of
+//                                them until there is another fault, or an empty one
 import gate, * as clocked from "./clock-worker.mjs";
 
 let fault = null;
 
 /** The database, with a fault where the test wants one. */
 const faulty = (sql) => ({
+  get databaseSize() {
+    return sql.databaseSize;
+  },
   exec(statement, ...values) {
-    if (fault !== null && statement.includes(fault.text) && (fault.left -= 1) === 0) {
-      fault = null;
+    if (fault !== null && statement.includes(fault.text) && (fault.left -= 1) <= 0) {
+      if (!fault.all) fault = null;
       throw new Error("a fault, on purpose");
     }
     return sql.exec(statement, ...values);
@@ -35,7 +40,8 @@ const open = (Inner, wrap) =>
 
 export const EndpointObject = open(clocked.EndpointObject, true);
 export const TenantObject = open(clocked.TenantObject, false);
-export const { KeyObject, CounterObject, InboxObject } = clocked;
+export const InboxObject = open(clocked.InboxObject, true);
+export const { KeyObject, CounterObject } = clocked;
 
 export default {
   async fetch(request, env, ctx) {
@@ -47,8 +53,9 @@ export default {
     if (said("sql") !== null) return Response.json(await at(said("sql")).run(await request.text()));
     if (said("object") !== null) return new Response(await at(said("object")).call(await request.text()));
     if (said("fault") !== null) {
-      const [, count, text] = /^(?:(\d+) )?(.*)$/.exec(said("fault"));
-      fault = text === "" ? null : { text, left: Number(count ?? 1) };
+      const [, count, text] = /^(?:(\d+|all) )?(.*)$/.exec(said("fault"));
+      const all = count === "all";
+      fault = text === "" ? null : { text, all, left: all ? 0 : Number(count ?? 1) };
       return Response.json(true);
     }
     return gate.fetch(request, env, ctx);
