@@ -158,6 +158,23 @@ describe("the console's room for webhooks", () => {
     await other.context.close();
   });
 
+  test("a session that ended elsewhere, and a gate that says no, leave nothing of before on the page", async () => {
+    const { page, context } = await signedIn(["keys:read", "hooks:read", "hooks:write"]);
+    await page.locator("#source").selectOption("shop");
+    await shown(page, "events", 20);
+    await page.route("**/hooks/shop/events*", (route) => route.fulfill({ status: 503, json: { code: "admission_unavailable", detail: "not now" } }));
+    await page.locator("#state").selectOption("dead");
+    await page.locator("#webhooks-problem:not([hidden])").waitFor();
+    assert.match(await page.locator("#webhooks-problem").innerText(), /^not now/);
+    assert.equal(await page.locator("#events tbody tr").count(), 0, "those of the other state are gone");
+    await page.unroute("**/hooks/shop/events*");
+    await page.evaluate(() => fetch("/_tollgate/v1/session", { method: "DELETE" }));
+    await page.locator("#look-again").click();
+    await page.locator("#sign-in").waitFor();
+    assert.equal(await page.evaluate(() => document.querySelectorAll("#webhooks td").length), 0);
+    await context.close();
+  });
+
   for (const { name, ...screen } of SCREENS) {
     test(`looks right: ${name}`, async () => {
       const { page, context } = await signedIn(["keys:read", "hooks:read", "hooks:write"], screen);

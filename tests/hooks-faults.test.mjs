@@ -54,8 +54,9 @@ test("of several that come together one that cannot be stored takes no other wit
 
 test("a 2xx that cannot be written down: not again at once, but in a minute", async () => {
   assert.equal((await send("evt_again")).status, 202);
-  await gate.ask("fault", "UPDATE entry");
+  await gate.ask("fault", "all UPDATE entry");
   await gate.alarm("INBOX", OBJECT);
+  await gate.ask("fault", "");
   assert.deepEqual(seen(), ["evt_again"]);
   assert.deepEqual((await events("pending")).map(({ provider_id: id }) => id), ["evt_again"]);
   assert.equal(await gate.alarmAt("INBOX", OBJECT), gate.now + MINUTE);
@@ -63,4 +64,32 @@ test("a 2xx that cannot be written down: not again at once, but in a minute", as
   await gate.alarm("INBOX", OBJECT);
   assert.deepEqual(seen(), ["evt_again", "evt_again"], "at least once");
   assert.deepEqual(await events("pending"), []);
+});
+
+test("of several answers that come together one that cannot be written down takes no other with it", async () => {
+  const ids = ["evt_1st", "evt_2nd", "evt_3rd"];
+  for (const id of ids) assert.equal((await send(id)).status, 202);
+  // The statement fails once, which stores some of them together; then each is stored by itself.
+  await gate.ask("fault", "UPDATE entry");
+  await gate.alarm("INBOX", OBJECT);
+  assert.deepEqual(seen().sort(), ids);
+  assert.deepEqual(await events("pending"), []);
+});
+
+test("an event that cannot be read holds up no other", async () => {
+  for (const id of ["evt_damaged", "evt_well"]) assert.equal((await send(id)).status, 202);
+  const sql = async (statement) => {
+    const answer = await gate.request({ method: "POST", headers: { "x-test-sql": `INBOX/${OBJECT}` }, body: statement });
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json;
+  };
+  const [[seq, tries]] = await sql("SELECT seq, tries FROM entry WHERE state = 0 ORDER BY seq LIMIT 1");
+  await sql(`UPDATE entry SET tries = '?' WHERE seq = ${seq}`);
+  await gate.alarm("INBOX", OBJECT);
+  assert.deepEqual(seen(), ["evt_well"]);
+  assert.equal(await gate.alarmAt("INBOX", OBJECT), gate.now + MINUTE);
+  await sql(`UPDATE entry SET tries = '${tries}' WHERE seq = ${seq}`);
+  await gate.advance(MINUTE);
+  await gate.alarm("INBOX", OBJECT);
+  assert.deepEqual(seen(), ["evt_well", "evt_damaged"], "once it is mended it goes on");
 });

@@ -118,6 +118,23 @@ test("what was delivered can be read for a day, and is remembered for three", as
   assert.equal(backend.requests.length, 2);
 });
 
+test("of one id each content is remembered for its own three days", async () => {
+  backend.answer = undefined;
+  const send = async (n) => {
+    const body = JSON.stringify({ id: "evt_two", n });
+    assert.equal((await post(gate, { path: "/hooks/shop", scheme: "stripe", secret: SECRET, body })).status, 202);
+    await ring();
+    return backend.requests.map((seen) => [JSON.parse(seen.body).n, seen.header("x-tollgate-webhook-flag")]);
+  };
+  assert.deepEqual(await send(1), [[1, undefined]]);
+  await gate.advance(HOUR);
+  assert.deepEqual(await send(2), [[1, undefined], [2, "id_reused"]]);
+  await gate.advance(3 * DAY - HOUR);
+  await ring();
+  assert.equal((await send(2)).length, 2, "the second was here");
+  assert.deepEqual((await send(1)).at(2), [1, "id_reused"], "the first is forgotten");
+});
+
 test("a new instance sets the alarm that was missed, whatever it is asked", async () => {
   backend.answer = (seen, response) => reply(response, 500);
   const id = await send();

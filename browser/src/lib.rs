@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 use tollgate_core::address::{Cidr, parse_address};
-use tollgate_core::explain::{Request, explain};
+use tollgate_core::explain::{Asks, Request, explain};
 use tollgate_core::key::{Key, KeyRecord};
 use tollgate_core::origin::{OriginPattern, SingleLabels};
 use tollgate_core::policy::parse_module;
@@ -90,7 +90,8 @@ fn explained(
     };
     let request: Request =
         serde_json::from_str(request).map_err(|error| format!("the request: {error}"))?;
-    let explained = explain(policy, record.as_ref(), &request, now, &[7; 40]);
+    let explained =
+        explain(policy, record.as_ref(), &request, &Asks::with_the_policy(now), &[7; 40]);
     let told = explained.without_secrets("a page has no secret to look at it with");
     serde_json::to_value(told).map_err(|error| error.to_string())
 }

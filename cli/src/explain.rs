@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tollgate_core::explain::{Explained, Explanation, Request, Signed, explain};
+use tollgate_core::explain::{Asks, Explained, Explanation, Request, Signed, explain};
 use tollgate_core::key::KeyRecord;
 use tollgate_core::policy::Template;
 use tollgate_core::request::Entropy;
@@ -79,10 +79,11 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let entropy: Entropy = [7; 40];
     let secrets = args.secrets.iter().cloned().collect();
     let gate = Gate::new(policy.clone(), Trust::Assumed, secrets);
-    let explanation = match explain(policy, record.as_ref(), &request, now, &entropy) {
-        Explained::Told(told) => *told,
-        Explained::Signed(webhook) => signed(&gate, *webhook, now),
-    };
+    let explanation =
+        match explain(policy, record.as_ref(), &request, &Asks::with_the_policy(now), &entropy) {
+            Explained::Told(told) => *told,
+            Explained::Signed(webhook) => signed(&gate, *webhook, now),
+        };
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {

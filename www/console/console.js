@@ -227,7 +227,7 @@ function signedIn(session) {
   };
   clearTimeout(endTimer);
   tick();
-  openWebhooks(session);
+  openWebhooks(session, ended);
 }
 
 function ended(notice) {

@@ -17,6 +17,8 @@ const ROWS = 20;
 
 const select = (id) => /** @type {HTMLSelectElement} */ (byId(id));
 
+/** What is to be done once the session is over. */
+let whenOver = (detail) => {};
 /** Counts what was opened, so that an answer for what is not shown any more is dropped. */
 let view = 0;
 /** The same for each table. */
@@ -28,9 +30,11 @@ let sources = new Map();
 /**
  * Shows the room to whoever may see it.
  * @param {{scopes: string[]}} session
+ * @param {(detail: string) => void} over called when a call says that the session has ended
  */
-export async function openWebhooks(session) {
+export async function openWebhooks(session, over) {
   closeWebhooks();
+  whenOver = over;
   if (!session.scopes.includes("hooks:read")) return;
   mayReplay = session.scopes.includes("hooks:write");
   const own = view;
@@ -40,6 +44,7 @@ export async function openWebhooks(session) {
     const answer = await call("GET", `hooks?limit=100${cursor}`);
     if (own !== view) return;
     byId("webhooks").hidden = false;
+    byId("webhooks-of").hidden = false;
     if (!answer.ok) return complain(answer);
     found.push(...answer.body.sources);
     cursor = answer.body.nextCursor === null ? "" : `&cursor=${encodeURIComponent(answer.body.nextCursor)}`;
@@ -72,6 +77,7 @@ async function look() {
   byId("source-about").textContent = `${source.scheme} at ${source.path}, to ${source.upstream}.${shadow}`;
   const queued = source.delivery === "queue";
   byId("events-of").hidden = !queued;
+  if (!queued) clear("events");
   say("");
   complain();
   const reads = [list("refused")];
@@ -110,12 +116,13 @@ const LISTS = {
 /** Shows the first rows of a table, or those after `cursor`. */
 async function list(id, cursor) {
   const [own, turn] = [view, ++turns[id]];
+  // What was shown may be of another state.
+  if (cursor === undefined) clear(id);
   const { path, rows, row } = LISTS[id];
   const after = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
   const answer = await call("GET", `${path(encodeURIComponent(select("source").value))}limit=${ROWS}${after}`);
   if (own !== view || turn !== turns[id]) return;
   if (!answer.ok) return complain(answer);
-  if (cursor === undefined) clear(id);
   const made = answer.body[rows].map((each) => element("tr", {}, ...row(each).map((part) => element("td", {}, part))));
   const body = byId(id).querySelector("tbody");
   body?.append(...made);
@@ -180,6 +187,7 @@ function complain(answer) {
   place.replaceChildren();
   if (answer === undefined) return;
   const { detail, code } = problemOf(answer);
+  if (answer.status === 401) return whenOver(detail);
   place.append(detail);
   if (code) place.append(" ", element("a", { href: `/_tollgate/errors/${code}` }, "What this means"));
 }

@@ -7,6 +7,7 @@
 
 mod webhook;
 
+use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -18,7 +19,7 @@ use crate::family::{FamilyReply, FamilyRequest, FamilyState};
 use crate::header::name;
 use crate::key::{Key, KeyEnvironment, KeyPrefix, KeyRecord, Presented, find_key};
 use crate::limit::Counts;
-use crate::policy::{HostKind, Policy};
+use crate::policy::{HostKind, Policy, Source};
 use crate::problem::Code;
 use crate::request::{Entropy, Head, RequestUrl};
 use crate::road::admission::CounterRequest;
@@ -133,6 +134,27 @@ pub struct Upstream {
     pub headers: Vec<(String, String)>,
 }
 
+/// Who asks, and when.
+pub struct Asks<'a> {
+    /// The time.
+    pub now: UnixMillis,
+    /// Which sources of webhooks are theirs to look at.
+    pub sees: &'a dyn Fn(&Source) -> bool,
+}
+
+impl fmt::Debug for Asks<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Asks(at {})", self.now.to_rfc3339())
+    }
+}
+
+impl Asks<'_> {
+    /// Somebody who has the policy itself.
+    pub const fn with_the_policy(now: UnixMillis) -> Self {
+        Self { now, sees: &|_| true }
+    }
+}
+
 /// Explains `request` under `policy`. `record`: the key that makes it; a credential in the
 /// request's headers must then be that key's, and may be left out. Of a webhook the signature
 /// remains, for which the caller may have the secrets.
@@ -140,9 +162,10 @@ pub fn explain(
     mut policy: Policy,
     record: Option<&KeyRecord>,
     request: &Request,
-    now: UnixMillis,
+    asks: &Asks<'_>,
     entropy: &Entropy,
 ) -> Explained {
+    let now = asks.now;
     // The request is judged as one that reached this gate, from the address that is given.
     if let Ok(url) = RequestUrl::split(&request.url)
         && policy.host(&url.authority) != HostKind::Admin
@@ -167,7 +190,7 @@ pub fn explain(
             Outcome::Gate(_) => return told_of(ended("gate", Vec::new())),
             Outcome::Source(webhook) => {
                 let body = request.body.as_ref().map(Body::bytes);
-                return Explained::of(&gate, *webhook, &head, body, now);
+                return Explained::of(&gate, *webhook, &head, body, asks);
             }
             Outcome::Forward(forward) => {
                 let sent = forward.request(&head);

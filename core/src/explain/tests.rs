@@ -39,7 +39,8 @@ fn request(path: &str, headers: &[(&str, &str)]) -> Request {
 
 /// What is told of it by somebody who has no secrets.
 fn told(policy: Policy, record: Option<&KeyRecord>, request: &Request) -> Explanation {
-    explain(policy, record, request, NOW, &[7; 40]).without_secrets("no secret is known here")
+    explain(policy, record, request, &Asks::with_the_policy(NOW), &[7; 40])
+        .without_secrets("no secret is known here")
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::Explanation;
+use super::{Asks, Explanation};
 use crate::header::name;
 use crate::policy::{Delivery, Source};
 use crate::problem::{Code, Problem};
@@ -49,7 +49,7 @@ impl Explained {
         webhook: ForSource,
         head: &dyn Head,
         body: Option<&[u8]>,
-        now: UnixMillis,
+        asks: &Asks<'_>,
     ) -> Self {
         let Some(source) = gate.policy.sources.get(webhook.source) else {
             return Self::Told(Box::new(super::ended("webhook", webhook.into_notes())));
@@ -59,8 +59,12 @@ impl Explained {
         let url = source.url_of(webhook.url());
         let body_given = body.is_some();
         let body = body.unwrap_or_default().to_vec();
-        let signed = Signed { gate: gate.clone(), webhook, headers, body, url, now };
-        signed.begun(source, body_given)
+        let signed = Signed { gate: gate.clone(), webhook, headers, body, url, now: asks.now };
+        if (asks.sees)(source) {
+            signed.begun(source, body_given)
+        } else {
+            Self::Told(Box::new(signed.unseen()))
+        }
     }
 }
 
@@ -78,6 +82,15 @@ impl Signed {
             headers: &self.headers,
             body: &self.body,
         }
+    }
+
+    /// Whoever asks is not to see what the source is like: whom it takes webhooks from, and how they
+    /// are signed.
+    fn unseen(self) -> Explanation {
+        let why = "the source is another tenant's: that one, or an operator, can ask".to_owned();
+        let note = Note { result: Verdict::Skipped, ..passed(Step::Signature, why) };
+        let told = super::ended("webhook", Vec::new());
+        Explanation { steps: self.steps(vec![note]), ..told }
     }
 
     fn begun(self, source: &Source, body_given: bool) -> Explained {

@@ -31,6 +31,11 @@ impl Pace {
         self.free(room) > 0 && (self.is_empty() || bytes <= room.bytes)
     }
 
+    /// Whether this event is on its way.
+    pub fn has(&self, event: u64) -> bool {
+        self.in_flight.contains_key(&event)
+    }
+
     /// The events that are on their way.
     pub fn in_flight(&self) -> impl Iterator<Item = u64> {
         self.in_flight.keys().copied()
@@ -49,7 +54,7 @@ impl Pace {
     /// Starts a delivery of so many bytes; false if the event is on its way already.
     #[must_use]
     pub fn start(&mut self, event: u64, size: u64) -> bool {
-        if self.in_flight.contains_key(&event) {
+        if self.has(event) {
             return false;
         }
         self.in_flight.insert(event, size);

@@ -28,7 +28,9 @@ pub fn visible_source<'p>(
     source.filter(|source| sees(caller, source)).ok_or_else(|| Box::new(Code::NotFound.into()))
 }
 
-fn sees(caller: &Caller, source: &Source) -> bool {
+/// Whether a source, and what came to it, is this caller's to see: those of its tenant, and all for
+/// an operator.
+pub fn sees(caller: &Caller, source: &Source) -> bool {
     match caller.tenant() {
         None => true,
         Some(own) => source.tenant.as_deref() == Some(own),

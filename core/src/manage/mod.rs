@@ -55,7 +55,7 @@ pub use explain::{AskedKey, ExplainAsk};
 pub use field::{object_of, query_pairs};
 pub use hook::{
     event_query, event_resource, event_whole, listed_sources, merged, read_replay, refusal_query,
-    refusal_resource, source_resource, visible_source,
+    refusal_resource, sees, source_resource, visible_source,
 };
 pub use job::{RevokeMany, is_job_id, job_id, job_query, job_resource};
 pub use leak::{

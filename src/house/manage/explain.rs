@@ -1,9 +1,9 @@
 //! `POST explain`: the road as a dry run.
 
 use serde_json::{Value, json};
-use tollgate_core::explain::{self, Explained, Explanation, Signed};
+use tollgate_core::explain::{self, Asks, Explained, Explanation, Signed};
 use tollgate_core::key::KeyRecord;
-use tollgate_core::manage::{AskedKey, Caller, ExplainAsk, visible_source};
+use tollgate_core::manage::{AskedKey, Caller, ExplainAsk, sees};
 use tollgate_core::problem::Code;
 
 use super::Context;
@@ -33,23 +33,20 @@ pub(super) async fn explain(
     };
     let entropy = random().ok_or(Code::InternalError)?;
     let policy = context.gate.policy.clone();
-    let told = match explain::explain(policy, record.as_ref(), &ask.request, now(), &entropy) {
+    let asks = Asks { now: now(), sees: &|source| sees(caller, source) };
+    let told = match explain::explain(policy, record.as_ref(), &ask.request, &asks, &entropy) {
         Explained::Told(told) => *told,
-        Explained::Signed(webhook) => signed(context, caller, *webhook).await,
+        Explained::Signed(webhook) => signed(context, *webhook).await,
     };
     Ok(Answer::json(200, &json!(told)))
 }
 
 /// A webhook, with the gate's own secrets: for those who see its source, who learn no more than
 /// whoever sends it.
-async fn signed(context: &Context, caller: &Caller, webhook: Signed) -> Explanation {
-    let visible = webhook
-        .source()
-        .map(|source| source.name.clone())
-        .and_then(|name| visible_source(&context.gate.policy, caller, &name).ok());
-    let Some(source) = visible else {
-        return webhook
-            .untold("the source is not yours: its operator can have the signature looked at");
+async fn signed(context: &Context, webhook: Signed) -> Explanation {
+    let name = webhook.source().map(|source| source.name.clone()).unwrap_or_default();
+    let Some(source) = context.gate.policy.source_named(&name) else {
+        return webhook.untold("it has no source");
     };
     let keys = match context.gate.keys_of(source) {
         Ok(keys) => keys,

@@ -45,7 +45,7 @@ fn looked_at(fields: &serde_json::Value, change: impl FnOnce(&mut Request)) -> (
     let source = policy.sources[0].clone();
     let mut request = sent(&source, NOW);
     change(&mut request);
-    let told = match explain(policy, None, &request, NOW, &[7; 40]) {
+    let told = match explain(policy, None, &request, &Asks::with_the_policy(NOW), &[7; 40]) {
         Explained::Told(told) => *told,
         Explained::Signed(webhook) => {
             let scheme = source.scheme.scheme();
@@ -138,7 +138,9 @@ fn without_a_body_or_a_secret_the_signature_is_not_looked_at() {
     assert_eq!((last.step, last.result), (Step::Signature, Verdict::Skipped));
     assert_eq!(last.detail, "no secret is known here");
     request.body = None;
-    let Explained::Told(told) = explain(policy, None, &request, NOW, &[7; 40]) else {
+    let Explained::Told(told) =
+        explain(policy, None, &request, &Asks::with_the_policy(NOW), &[7; 40])
+    else {
         panic!("the signature of a body that is not there is to be looked at")
     };
     assert_eq!(told.steps[5].detail, "no body was given, and the signature is over the body");
@@ -156,7 +158,8 @@ fn a_challenge_is_told_without_its_answer() {
     let scheme = policy.sources[0].scheme.scheme();
     let keys = Keys::read(&scheme, &[Secret::new("slack")]).unwrap();
     let request = signed(&policy.sources[0], "slack", body, NOW);
-    let told = match explain(policy.clone(), None, &request, NOW, &[7; 40]) {
+    let told = match explain(policy.clone(), None, &request, &Asks::with_the_policy(NOW), &[7; 40])
+    {
         Explained::Told(told) => *told,
         Explained::Signed(webhook) => {
             let found = verify(&scheme, &keys, &webhook.request(), 1_024, NOW, &Portable);
@@ -180,5 +183,34 @@ fn a_body_is_a_text_or_base64() {
     assert_eq!(read(json!(null)), Some(None));
     for wrong in [json!({ "base64": "AP8" }), json!({ "text": "a" }), json!(1), json!(["a"])] {
         assert_eq!(read(wrong.clone()), None, "{wrong}");
+    }
+}
+
+#[test]
+fn of_a_source_that_is_not_theirs_nobody_is_told_what_it_is_like() {
+    let strict = json!({ "addresses": ["192.0.2.0/24"] });
+    let policy = policy_with(&source(&strict));
+    let asks = Asks { now: NOW, sees: &|_| false };
+    let good = sent(&policy.sources[0], NOW);
+    let told = |change: &dyn Fn(&mut Request)| {
+        let mut request = good.clone();
+        change(&mut request);
+        match explain(policy.clone(), None, &request, &asks, &[7; 40]) {
+            Explained::Told(told) => *told,
+            Explained::Signed(_) => panic!("its signature is to be looked at"),
+        }
+    };
+    let same = told(&|_| ());
+    assert_eq!((same.outcome, same.status, same.code), ("webhook", None, None));
+    let changes: [Change<'_>; 4] = [
+        &|request| request.client_ip = Some("192.0.2.7".to_owned()),
+        &|request| request.client_ip = Some("198.51.100.7".to_owned()),
+        &|request| request.method = "PUT".to_owned(),
+        &|request| request.body = None,
+    ];
+    for change in changes {
+        let other = told(change);
+        assert_eq!((other.outcome, other.code), ("webhook", None));
+        assert_eq!(other.steps[4], same.steps[4]);
     }
 }

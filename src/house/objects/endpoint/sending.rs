@@ -87,8 +87,8 @@ impl Keeper {
             self.store.transaction(&mut || {
                 self.take(&events, now())?;
                 self.read_up_to(read)?;
-                // Somebody may have wanted it anew while it was asked.
-                if asked == self.asked.get() { self.unmark(ASK) } else { Ok(()) }
+                // Somebody may have wanted it anew while it was asked, and of a full page there is more.
+                if !whole && asked == self.asked.get() { self.unmark(ASK) } else { Ok(()) }
             })?;
         }
         Ok(())

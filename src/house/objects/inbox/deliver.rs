@@ -18,7 +18,7 @@ use worker::SqlStorageValue;
 use super::super::store::{Row, damaged, note_fault, one_count};
 use super::flush::Done;
 use super::take::read_received;
-use super::{Inbox, instant, integer, told};
+use super::{Inbox, LATER, instant, integer, told};
 use crate::house::bindings::{aborted_after, within};
 use crate::house::hooks::send::{discard, send};
 use crate::platform::{now, random};
@@ -74,15 +74,23 @@ impl Inbox {
     /// Delivers until nothing is due and nothing on its way, or its time is over. What is on its way
     /// then goes on by itself, and counts on.
     pub(super) async fn work(self: &Rc<Self>) -> Result<(), Fault> {
+        // A delivery that ended after its alarm may have said so.
+        self.has_failed()?;
         let until = now().plus(WORKS);
         self.works_until.set(Some(until));
         self.started.set(0);
         let worked = self.work_on().await;
         self.works_until.set(None);
+        self.has_failed()?;
+        worked
+    }
+
+    /// Says once that storing failed.
+    fn has_failed(&self) -> Result<(), Fault> {
         if self.failed.take() {
             return Err(Fault("what came of attempts could not be stored".to_owned()));
         }
-        worked
+        Ok(())
     }
 
     async fn work_on(self: &Rc<Self>) -> Result<(), Fault> {
@@ -92,7 +100,7 @@ impl Inbox {
             let now = now();
             if tidied.is_none_or(|at| now.since(at) >= TIDIES) {
                 // What is left over has its turn in a second, or with the next alarm.
-                self.tidy(now)?;
+                self.tidy(now).unwrap_or_else(|fault| note_fault("inbox", &fault));
                 self.tell_beside();
                 tidied = Some(now);
             }
@@ -104,7 +112,7 @@ impl Inbox {
             if !self.pace.borrow().is_empty() {
                 lingers = false;
                 self.signal.wait(LOOKS).await;
-            } else if lingers {
+            } else if lingers || started == 0 {
                 return Ok(());
             } else {
                 self.signal.wait(LINGERS).await;
@@ -181,9 +189,23 @@ impl Inbox {
             vec![list(&chosen)?],
         )?;
         for row in rows {
-            self.start(event(row)?);
+            match event(row) {
+                Ok(event) => self.start(event),
+                Err(fault) => note_fault("inbox", &fault),
+            }
         }
-        Ok(())
+        // One that cannot be read holds up no other.
+        let unread: Vec<u64> = {
+            let pace = self.pace.borrow();
+            chosen.into_iter().filter(|seq| !pace.has(*seq)).collect()
+        };
+        if unread.is_empty() {
+            return Ok(());
+        }
+        self.store.write(
+            "UPDATE entry SET due = ? WHERE seq IN (SELECT value FROM json_each(?))",
+            vec![instant(now.plus(LATER)), list(&unread)?],
+        )
     }
 
     /// Events of a source that the policy has no more wait for it. The operator is told, each time
@@ -269,7 +291,8 @@ impl Inbox {
         let status = last.came.status();
         let event = Draft::webhook_dead(name, id.as_str(), tenant, attempts, status, at);
         told::keep(&self.store, &event)?;
-        self.store.wake_at(now())
+        // An alarm that works looks for it by itself.
+        if self.works_until.get().is_some() { Ok(()) } else { self.store.wake_at(now()) }
     }
 
     async fn attempt(

@@ -93,17 +93,21 @@ impl Inbox {
         if done.is_empty() {
             return;
         }
-        let stored = self.store.transaction(&mut || {
-            done.iter().try_for_each(|Done { seq, id, turn }| self.keep_turn(*seq, id, turn))
-        });
-        for Done { seq, .. } in done {
-            self.pace.borrow_mut().end(*seq);
-        }
-        if let Err(fault) = stored {
-            // What could not be stored is not tried in a circle.
-            note_fault("inbox", &fault);
-            self.failed.set(true);
-            self.stop_working();
+        let keep = |Done { seq, id, turn }: &Done| self.keep_turn(*seq, id, turn);
+        let together = self.store.transaction(&mut || done.iter().try_for_each(keep));
+        for one in done {
+            // If it fails, each by itself: one that cannot be stored takes no other with it.
+            let stored = match &together {
+                Ok(()) => Ok(()),
+                Err(_) => self.store.transaction(&mut || keep(one)),
+            };
+            self.pace.borrow_mut().end(one.seq);
+            if let Err(fault) = stored {
+                // What could not be stored is not tried in a circle.
+                note_fault("inbox", &fault);
+                self.failed.set(true);
+                self.stop_working();
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use js_sys::Uint8Array;
-use tollgate_core::inbox::{InboxReply, InboxRequest, Pace};
+use tollgate_core::inbox::{InboxReply, InboxRequest, Pace, State as EventState};
 use tollgate_core::policy::Source;
 use tollgate_core::road::{Fault, Gate};
 use tollgate_core::time::{Millis, UnixMillis};
@@ -166,6 +166,8 @@ impl Inbox {
             InboxRequest::Remember { name, content, remember } => {
                 let until = now().plus(remember);
                 self.remember(&name, &content, until)?;
+                // Something else may wait for an alarm that this instance does not know.
+                self.arm()?;
                 self.store.wake_at(until)?;
                 InboxReply::Done
             }
@@ -210,18 +212,21 @@ impl Inbox {
             let at = rows.into_iter().next().and_then(one_count);
             Ok::<_, Fault>(at.map(UnixMillis::from_millis))
         };
-        let due = "SELECT due FROM entry WHERE state = ? ORDER BY due LIMIT 1";
-        let mut next = first("SELECT until FROM seen ORDER BY until LIMIT 1", Vec::new())?;
-        for state in tollgate_core::inbox::State::ALL {
-            let at = first(due, vec![SqlStorageValue::Integer(state.number().into())])?;
-            next = next.into_iter().chain(at).min();
-        }
-        // Of a source that is gone nothing can be delivered.
+        let due = |state: EventState| {
+            let number = SqlStorageValue::Integer(state.number().into());
+            first("SELECT due FROM entry WHERE state = ? ORDER BY due LIMIT 1", vec![number])
+        };
+        let seen = first("SELECT until FROM seen ORDER BY until LIMIT 1", Vec::new())?;
+        let over = [seen, due(EventState::Delivered)?, due(EventState::Dead)?];
+        // Of a source that is gone nothing can be delivered, and to forget has time.
         let gate = self.gate()?;
         let gone = self.source(&gate)?.is_none();
         let later = now().plus(LATER);
-        let next = next.map(|at| if gone { at.max(later) } else { at });
-        let soon = if self.untellable.get() { later } else { now() };
+        let pending = due(EventState::Pending)?.map(|at| if gone { at.max(later) } else { at });
+        let over = over.into_iter().flatten().min().map(|at| at.max(later));
+        let next = pending.into_iter().chain(over).min();
+        let waits = self.untellable.get() || self.telling.get();
+        let soon = if waits { later } else { now() };
         let untold = told::waits(&self.store)?.then_some(soon);
         Ok(next.into_iter().chain(untold).min())
     }

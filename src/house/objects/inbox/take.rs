@@ -149,7 +149,7 @@ impl Inbox {
     }
 
     /// Forgets events of this state that are due by then; returns how many. Of an event that is
-    /// half forgotten the half that is left has no other, and is found by nobody: so this needs no
+    /// half forgotten nothing but its content is left, which nobody looks for: so this needs no
     /// transaction.
     fn forget(&self, state: u8, by: UnixMillis, most: u64) -> Result<u64, Fault> {
         let rows = self.store.rows(
@@ -163,8 +163,8 @@ impl Inbox {
         }
         let list = serde_json::to_string(&seqs).map_err(|error| Fault(error.to_string()))?;
         for statement in [
-            "DELETE FROM content WHERE seq IN (SELECT value FROM json_each(?))",
             "DELETE FROM entry WHERE seq IN (SELECT value FROM json_each(?))",
+            "DELETE FROM content WHERE seq IN (SELECT value FROM json_each(?))",
         ] {
             self.store.write(statement, vec![list.as_str().into()])?;
         }
@@ -174,8 +174,8 @@ impl Inbox {
     /// Forgets what is not to be kept any longer, or some of it.
     pub(super) fn tidy(&self, now: UnixMillis) -> Result<(), Fault> {
         self.store.rows(
-            "DELETE FROM seen WHERE name IN \
-             (SELECT name FROM seen WHERE until <= ? ORDER BY until LIMIT ?)",
+            "DELETE FROM seen WHERE (name, content) IN \
+             (SELECT name, content FROM seen WHERE until <= ? ORDER BY until LIMIT ?)",
             vec![instant(now), integer(FORGET)],
         )?;
         for state in [State::Delivered, State::Dead] {
