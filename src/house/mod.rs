@@ -10,6 +10,7 @@ mod hooks;
 mod manage;
 mod memory;
 mod objects;
+mod response;
 
 use core::cell::Cell;
 

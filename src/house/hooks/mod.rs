@@ -19,10 +19,11 @@ use tollgate_core::road::source::{ForSource, Outcome};
 use tollgate_core::road::{Fault, Gate};
 use tollgate_core::webhook::{Identity, Reply, Scheme};
 use wasm_bindgen::prelude::*;
-use web_sys::{Headers, ReadableStream, Response, ResponseInit};
+use web_sys::{Headers, Response};
 
 use crate::house::bindings::{self, write_point};
 use crate::house::count;
+use crate::house::response::{Body, response};
 use crate::platform::now;
 use crate::point::Point;
 use verify::Judged;
@@ -44,12 +45,6 @@ struct Answer {
     body: Body,
     code: Option<Code>,
     outcome: Outcome,
-}
-
-enum Body {
-    None,
-    Text(String),
-    Stream(ReadableStream),
 }
 
 /// A refusal.
@@ -226,15 +221,6 @@ impl Answer {
         for (name, value) in &self.headers {
             headers.append(name, value)?;
         }
-        let init = ResponseInit::new();
-        init.set_status(self.status);
-        init.set_headers(&headers);
-        match self.body {
-            Body::None => Response::new_with_opt_str_and_init(None, &init),
-            Body::Text(text) => Response::new_with_opt_str_and_init(Some(&text), &init),
-            Body::Stream(stream) => {
-                Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
-            }
-        }
+        response(self.status, &headers, self.body)
     }
 }

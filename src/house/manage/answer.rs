@@ -8,11 +8,12 @@ use tollgate_core::problem::{Code, Problem};
 use tollgate_core::road::Fault;
 use tollgate_core::road::log::LogLine;
 use wasm_bindgen::JsValue;
-use web_sys::{Headers, ReadableStream, Response, ResponseInit};
+use web_sys::{Headers, ReadableStream, Response};
 
 use super::Context;
 use super::auth::Admitted;
 use super::counted::Counted;
+use crate::house::response::{Body, response};
 use crate::platform::now;
 
 /// What the gate answers of its own.
@@ -24,12 +25,6 @@ pub(super) struct Answer {
     /// The key that called, and its tenant.
     caller: Option<(String, String)>,
     counted: Option<Counted>,
-}
-
-enum Body {
-    None,
-    Text(String),
-    Stream(ReadableStream),
 }
 
 /// A refusal on its way to becoming an answer.
@@ -154,16 +149,7 @@ impl Answer {
         for (name, value) in stamp(self.headers, context.own.request_id()) {
             headers.set(name, &value)?;
         }
-        let init = ResponseInit::new();
-        init.set_status(self.status);
-        init.set_headers(&headers);
-        match self.body {
-            Body::None => Response::new_with_opt_str_and_init(None, &init),
-            Body::Text(text) => Response::new_with_opt_str_and_init(Some(&text), &init),
-            Body::Stream(stream) => {
-                Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
-            }
-        }
+        response(self.status, &headers, self.body)
     }
 }
 
